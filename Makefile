@@ -1,0 +1,48 @@
+# The one entry to this project. `make` alone lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: help setup run test test-slow check lint types docs lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Satchel needs Python 3.11 or newer as '$(PYTHON)': install python3.11, or name one with make PYTHON=/path/to/python." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing: install it (on Debian and Ubuntu: apt-get install python3-venv) and run make again." >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+setup: $(STAMP) ## make .venv with satchel, the test tools and the lint tools
+
+run: setup ## start everything: Webapp on 9090, sandbox on 9091, data in ./.satchel
+	@exec $(BIN)/satchel dev
+
+test: setup ## all tests but the slow ones, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest -n 2
+
+test-slow: setup ## everything, the whole crash sweep included
+	@$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+check: lint types docs ## the gate: style, layers, types, docs
+
+lint: setup ## style and layers
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/lint-imports --no-logo >/tmp/satchel-lint.$$$$ 2>&1 || { cat /tmp/satchel-lint.$$$$; rm -f /tmp/satchel-lint.$$$$; exit 1; }; rm -f /tmp/satchel-lint.$$$$
+
+types: setup ## mypy --strict
+	@$(BIN)/mypy --no-error-summary
+
+docs: setup ## the docs are true: links, settings, errors, commands
+	@$(BIN)/python -m pytest -q tests/docs
+
+lock: ## renew requirements-dev.lock (needs uv)
+	uv lock --upgrade -q
+	uv export --format requirements-txt --group dev --no-emit-project --no-header -q > requirements-dev.lock
