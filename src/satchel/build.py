@@ -1,0 +1,163 @@
+"""The composition root: settings -> engines -> Ports -> Webapp, Coreapp. Nothing else constructs an engine."""
+
+import fcntl
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from satchel.db import Database, Tx, schema, users
+from satchel.db import settings as setting_rows
+from satchel.domain import limits, passwords
+from satchel.domain.errors import Fault
+from satchel.egress import Egress
+from satchel.flows import Limits, Ports
+from satchel.postprocess import PIPELINE
+from satchel.settings import Settings, SettingsError
+from satchel.upstream.sandbox import Sandbox
+from satchel.volume.folder import Folder
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+Wrap = Callable[[Ports], Ports]
+"""Lets a test stand between the flows and the engines."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """`name`: of this instance, the same after a restart."""
+
+    ports: Ports
+    name: str
+
+
+def database(settings: Settings) -> Database:
+    """The engine that the settings name, not migrated."""
+    match settings.database.kind:
+        case "postgres":
+            from satchel.db.postgres import Postgres
+
+            if not settings.database.url:
+                raise SettingsError(
+                    "SATCHEL_DATABASE__KIND is postgres, and SATCHEL_DATABASE__URL is not set: give postgresql://user:password@host/name."
+                )
+            return Postgres(settings.database.url, idle_limit=settings.coreapp.lease_ttl / 2)
+        case "sqlite":
+            from satchel.db.sqlite import Sqlite
+
+            return Sqlite(settings.data_dir / "satchel.db")
+
+
+@asynccontextmanager
+async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports) -> AsyncIterator[Opened]:
+    """Every engine of one process, migrated and settled in; let go at the end."""
+    name = instance(settings.data_dir, role)
+    db = database(settings)
+    await schema.migrate(db)
+    folder = Folder(settings.volume_path, name)
+    known = await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4())))
+    folder.settle_in(str(known))
+    ports = wrap(_ports(settings, db, folder))
+    try:
+        yield Opened(ports, name)
+    finally:
+        await ports.upstream.close()
+        await ports.egress.close()
+        await ports.transcoder.close()
+        await ports.db.close()
+
+
+def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
+    from satchel.postprocess.children import Children
+
+    profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}".encode()).hexdigest()[:16]
+    return Ports(
+        db=db,
+        volume=folder,
+        transcoder=Children(settings.postprocess),
+        upstream=Sandbox(settings.upstream, folder.spool),
+        egress=Egress(),
+        limits=Limits(upload=limits.UPLOAD_BYTES, profile=profile),
+    )
+
+
+def webapp(ports: Ports) -> "ASGIApp":
+    """The HTTP face over these ports."""
+    from satchel.webapp import Webapp
+    from satchel.webapp.app import app
+    from satchel.webapp.auth import Gate
+
+    return app(Webapp(ports, Gate(ports.db)))
+
+
+def instance(data_dir: Path, role: str) -> str:
+    """A name that no other living process of this role bears, and that our next life on this machine takes again.
+
+    Held by a lock on a file in the data directory, whose identity keeps two data directories of one machine apart.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for number in range(1000):
+        fd = os.open(data_dir / f"{role}.{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        return f"{host_prefix(data_dir)}.{role}.{number}"  # the lock is held until the process ends
+    raise SettingsError(f"A thousand processes hold locks in {data_dir}: stop some.")
+
+
+def host_prefix(data_dir: Path) -> str:
+    """What the names of all instances of this machine and data directory start with."""
+    found = data_dir.stat()
+    mark = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()[:8]
+    return f"{socket.gethostname()}.{mark}"
+
+
+async def has_admin(db: Database) -> bool:
+    """Whether somebody can log in at all."""
+    return await db.read(lambda tx: users.find(tx, users.ADMIN)) is not None
+
+
+async def ensure_admin(db: Database, password: str, always: bool) -> bool:
+    """Make sure that an administrator exists; True when it was made now. `always`: give this password to one that exists, too.
+
+    Raises `Fault` when the password does not meet the rule.
+    """
+    from satchel.webapp.auth import fits, hash_password
+
+    passwords.check(password)
+    user = await db.read(lambda tx: users.find(tx, users.ADMIN))
+    if user is None:
+        hashed = hash_password(password)
+        return await db.write(lambda tx: users.add_admin(tx, hashed))
+    if always and not fits(user.password_hash, password):
+        hashed = hash_password(password)
+        await db.write(lambda tx: users.change_password(tx, users.ADMIN, hashed))
+    return False
+
+
+async def mint_admin_token(db: Database) -> str:
+    """A fresh token for the administrator."""
+    from satchel.webapp.auth import mint
+
+    def look(tx: Tx) -> str:
+        user = users.find(tx, users.ADMIN)
+        if user is None:
+            raise Fault(schema.UNFIT, "There is no administrator in this database.")
+        return mint(user, setting_rows.token_key(tx)).value
+
+    return await db.write(look)
+
+
+async def set_webhook(db: Database, url: str) -> None:
+    """Set `webhooks.url`, as a PATCH of the application settings would."""
+    from satchel.webapp.settings import change
+
+    await db.write(lambda tx: change(tx, {"webhooks": {"url": url}}, "dev"))

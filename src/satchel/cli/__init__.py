@@ -1,0 +1,39 @@
+"""The command `satchel`: one file per command group, imported only when it is called."""
+
+import importlib
+from typing import Any
+
+import rich_click as click
+
+COMMANDS = {
+    "dev": "satchel.cli.dev:dev",
+    "serve": "satchel.cli.serve:serve",
+    "migrate": "satchel.cli.migrate:migrate",
+    "media": "satchel.cli.media:media",
+    "send": "satchel.cli.send:send",
+    "sandbox": "satchel.cli.sandbox:sandbox",
+    "webhook": "satchel.cli.webhook:webhook",
+}
+
+
+class Lazy(click.RichGroup):
+    """Imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="satchel-media", prog_name="satchel")
+def main() -> None:
+    """A media node for integrations written against the On-Premises API, and a simulated network to try it on.
+
+    Start with: satchel dev
+    """

@@ -1,0 +1,176 @@
+"""`satchel dev`: sandbox, Coreapp and Webapp in the foreground, over one data directory."""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from satchel import __version__, build
+from satchel.cli import say
+from satchel.cli.children import Child, Stopped, Supervisor
+from satchel.cli.serve import write_private
+from satchel.db import hosts, schema
+from satchel.domain import passwords
+from satchel.settings import DATA_DIR, Settings, load
+
+PHONES = ("12025550111", "12025550112")
+STATE = "dev.json"
+LINES = r"""
+TOKEN=$(curl -s -u admin:{login} -X POST {url}/v1/users/login | sed 's/.*"token":"\([^"]*\)".*/\1/')
+MEDIA=$(curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @photo.jpg {url}/v1/media \
+  | sed 's/.*"id":"\([^"]*\)".*/\1/')
+curl -s -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
+  -d '{{"to": "{phone}", "type": "image", "image": {{"id": "'$MEDIA'"}}}}'
+curl -s "{sandbox}/sandbox/phones/{phone}/messages?wait=10s"
+curl -s -o received.jpg {sandbox}/sandbox/phones/{phone}/messages/latest/media
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where everything is, and how the parts recognise each other."""
+
+    port: int
+    sandbox_port: int
+    data_dir: Path
+    secret: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    def environ(self) -> dict[str, str]:
+        """The environment of the children."""
+        ours = {"SATCHEL_UPSTREAM__URL": self.sandbox_url, "SATCHEL_UPSTREAM__SECRET": self.secret, "SATCHEL_SANDBOX_SECRET": self.secret}
+        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
+
+
+@click.command(epilog="Example: satchel dev --port 9090 --webhook http://127.0.0.1:9099/")
+@click.option("--port", type=click.IntRange(1, 65535), default=9090, show_default=True, help="Webapp's port.")
+@click.option("--sandbox-port", type=click.IntRange(1, 65535), help="The sandbox's port; Webapp's plus one unless given.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, volume and the sandbox's own store."
+)
+@click.option("--webhook", metavar="URL", help="Set webhooks.url at this start.")
+def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None) -> None:
+    """Start a whole node and a simulated network to try it on. Ctrl-C stops everything."""
+    options = Options(port, sandbox_port or port + 1, data_dir.absolute(), secrets.token_hex(32))
+    with say.configuration_errors():
+        settings = load(options.data_dir, options.environ())
+        _take(options)
+        started = asyncio.run(_prepare(settings, options, webhook))
+        _supervise(options, started)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a start made: a token, and the password if it was generated just now."""
+
+    token: str
+    password: str | None
+    webhook: bool
+
+
+async def _prepare(settings: Settings, options: Options, webhook: str | None) -> Started:
+    """Schema, administrator, token; everything the children need to find."""
+    db = build.database(settings)
+    try:
+        await schema.migrate(db)
+        await db.write(lambda tx: hosts.forget(tx, build.host_prefix(options.data_dir)))
+        given = os.environ.get("SATCHEL_ADMIN_PASSWORD")
+        password = given or passwords.generate()
+        made = await build.ensure_admin(db, password, always=given is not None)
+        if webhook:
+            await build.set_webhook(db, webhook)
+        return Started(await build.mint_admin_token(db), password if made and given is None else None, bool(webhook))
+    finally:
+        await db.close()
+
+
+def _take(options: Options) -> None:
+    """One `dev` a data directory, and both ports free: found out before anything is started."""
+    options.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = os.open(options.data_dir / "dev.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say.stop(f"Another satchel dev runs on {options.data_dir}: stop it, or choose another --data-dir.", say.CONFIGURATION)
+    for port, flag in ((options.port, "--port"), (options.sandbox_port, "--sandbox-port")):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                say.stop(
+                    f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another with {flag}.", say.CONFIGURATION
+                )
+
+
+def _supervise(options: Options, started: Started) -> None:
+    data = str(options.data_dir)
+    children = [
+        Child("sandbox", ["satchel_sandbox", "--port", str(options.sandbox_port), "--data-dir", f"{data}/sandbox", "--node", options.url]),
+        Child("Coreapp", ["satchel", "serve", "--role", "core", "--data-dir", data]),
+        Child("Webapp", ["satchel", "serve", "--role", "web", "--bind", f"127.0.0.1:{options.port}", "--data-dir", data]),
+    ]
+    state = options.data_dir / STATE
+    with Supervisor(options.environ()) as supervisor:
+        for child in children:
+            supervisor.start(child)
+        try:
+            supervisor.wait_ready(f"{options.url}/_satchel/readyz")
+            _write_state(state, options, started)
+            click.echo(banner(options, started))
+            supervisor.wait()
+        except Stopped as stopped:
+            if stopped.child is not None:
+                say.stop(f"{stopped} Everything else was stopped too.", say.UNEXPECTED)
+        finally:
+            state.unlink(missing_ok=True)
+
+
+def _write_state(path: Path, options: Options, started: Started) -> None:
+    state: dict[str, Any] = {"url": options.url, "sandbox_url": options.sandbox_url, "pid": os.getpid(), "token": started.token}
+    part = write_private(path.with_suffix(".part"), msgspec.json.encode(state).decode())
+    part.replace(path)
+
+
+def banner(options: Options, started: Started) -> str:
+    """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
+    shown = (
+        f"{started.password}   (shown once; set another with SATCHEL_ADMIN_PASSWORD)"
+        if started.password
+        else "(the password of an earlier start)"
+    )
+    if os.environ.get("SATCHEL_ADMIN_PASSWORD"):
+        shown = "(the password in SATCHEL_ADMIN_PASSWORD)"
+    login = started.password or '"$SATCHEL_ADMIN_PASSWORD"'
+    lines = LINES.format(login=login, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0])
+    hook = "set" if started.webhook else f"unchanged; set one with --webhook URL or PATCH {options.url}/v1/settings/application"
+    return f"""
+  Satchel {__version__} · data in {options.data_dir}
+
+  API       {options.url}/v1
+  Sandbox   {options.sandbox_url}
+  Login     admin / {shown}
+  Phones    {PHONES[0]} · {PHONES[1]}   (any other number works too)
+  Webhook   {hook}
+
+  Log in, upload, send, look:
+
+  {indent(lines, "  ").strip()}
+
+  Ctrl-C stops everything.
+"""

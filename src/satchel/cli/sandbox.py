@@ -1,0 +1,63 @@
+"""`satchel sandbox`: look at the simulated network."""
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from satchel.cli import say
+from satchel.cli.target import DATA_DIR, sandbox_url
+
+
+@click.group()
+def sandbox() -> None:
+    """The simulated network: its phones."""
+
+
+@sandbox.group()
+def phone() -> None:
+    """Simulated phones."""
+
+
+@phone.command(epilog="Example: satchel sandbox phone show 12025550111")
+@click.argument("number")
+@click.option("--url", metavar="URL", help="The sandbox; else SATCHEL_SANDBOX_URL, else a running satchel dev.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where satchel dev keeps its state file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what the sandbox answers.")
+def show(number: str, url: str | None, data_dir: Path, as_json: bool) -> None:
+    """Show what a phone has received, the oldest first."""
+    import json
+
+    said = _messages(sandbox_url(url, data_dir), number)
+    if as_json:
+        click.echo(json.dumps(said, ensure_ascii=False, indent=2))
+        return
+    for message in said["messages"]:
+        click.echo(line(message))
+    if not said["messages"]:
+        click.echo(f"{number} has received nothing yet.", err=True)
+
+
+def line(message: dict[str, Any]) -> str:
+    """One message in one line."""
+    media = message.get("media")
+    what = message.get("caption") or message.get("filename") or ""
+    size = f"{media['mime_type']}  {media['size']} bytes  {media['state']}" if media else ""
+    return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
+
+
+def _messages(base: str, number: str) -> dict[str, Any]:
+    import urllib.parse
+
+    import httpx2
+
+    try:
+        answer = httpx2.get(f"{base}/sandbox/phones/{urllib.parse.quote(number)}/messages", timeout=10.0, trust_env=False)
+    except httpx2.TransportError as error:
+        say.stop(f"The sandbox at {base} does not answer ({type(error).__name__}): is satchel dev running?", say.UNREACHABLE)
+    if answer.status_code != 200:
+        say.stop(str(answer.json().get("details", answer.status_code)), say.USAGE)
+    said: dict[str, Any] = answer.json()
+    return said

@@ -1,0 +1,79 @@
+"""Whom client commands talk to: --url and --token, else the environment, else a running `satchel dev` found through its state file."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from satchel.cli import say
+from satchel.client import Client, ClientError, Target, Unreachable
+
+DATA_DIR = Path(".satchel")
+STORAGE = {"volume-full", "volume-not-writable", "volume-missing"}
+
+
+def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--url`, `--token` and `--data-dir`, and the client they lead to as its first argument."""
+
+    @click.option("--url", metavar="URL", help="The node; else SATCHEL_URL, else a running satchel dev.")
+    @click.option("--token", metavar="TOKEN", help="A bearer token; else SATCHEL_TOKEN, else the one of a running satchel dev.")
+    @click.option(
+        "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where satchel dev keeps its state file."
+    )
+    @wraps(command)
+    def wrapped(url: str | None, token: str | None, data_dir: Path, **given: Any) -> Any:
+        with errors(), Client(_target(url, token, data_dir)) as client:
+            return command(client, **given)
+
+    return wrapped
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn what a client raises into a sentence and an exit code."""
+    try:
+        yield
+    except Unreachable as error:
+        say.stop(str(error), say.UNREACHABLE)
+    except ClientError as error:
+        say.stop(str(error), _code(error))
+
+
+def state_of(data_dir: Path) -> dict[str, Any]:
+    """What a running `satchel dev` says of itself; empty where none runs."""
+    try:
+        read: dict[str, Any] = json.loads((data_dir / "dev.json").read_text(encoding="utf-8"))
+        os.kill(int(read["pid"]), 0)
+        return read
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def sandbox_url(given: str | None, data_dir: Path) -> str:
+    """Where the sandbox is."""
+    found = given or os.environ.get("SATCHEL_SANDBOX_URL") or state_of(data_dir).get("sandbox_url")
+    if not found:
+        say.stop("No sandbox is known: start satchel dev here, or set SATCHEL_SANDBOX_URL.", say.CONFIGURATION)
+    return str(found).rstrip("/")
+
+
+def _target(url: str | None, token: str | None, data_dir: Path) -> Target:
+    state = state_of(data_dir)
+    url = url or os.environ.get("SATCHEL_URL") or state.get("url")
+    token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
+    if not url:
+        say.stop("No node is known: start satchel dev here, or give --url (SATCHEL_URL) and --token (SATCHEL_TOKEN).", say.CONFIGURATION)
+    if not token:
+        say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
+    return Target(str(url).rstrip("/"), str(token))
+
+
+def _code(error: ClientError) -> int:
+    if error.slug in STORAGE:
+        return say.STORAGE
+    return {401: say.NOT_ALLOWED, 403: say.NOT_ALLOWED, 404: say.NOT_FOUND, 503: say.UNREACHABLE}.get(error.status, say.REFUSED)

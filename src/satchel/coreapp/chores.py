@@ -1,0 +1,86 @@
+"""What Coreapp does by the clock: say that it lives, follow the upstream's clock, finish deletions, arm lanes that sleep by mistake.
+
+Every Coreapp does all of it; each chore may run twice at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
+from satchel import __version__
+from satchel.db import Tx, hosts, lanes, settings
+from satchel.domain.errors import Fault, Later
+from satchel.flows import Ports, media_node
+from satchel.upstream import State
+
+log = structlog.get_logger("satchel.coreapp")
+BEAT, FOLLOW, SWEEP = 1.0, 10.0, 60.0
+FIRST_RETRY = 0.1
+
+
+class Chores:
+    """`name`: of this worker in the host table."""
+
+    def __init__(self, ports: Ports, name: str) -> None:
+        self._ports = ports
+        self._name = name
+        self._upstream = "connecting"
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_each(FOLLOW, self._follow))
+            group.create_task(_each(BEAT, self._beat))
+            group.create_task(_each(SWEEP, self._sweep))
+
+    async def leave(self) -> None:
+        """Stopped in order: take the beat away."""
+        try:
+            await self._ports.db.write(lambda tx: hosts.gone(tx, self._name), durable=False)
+        except Later:
+            pass
+
+    async def _beat(self) -> None:
+        stats = {"upstream": self._upstream}
+        await self._ports.db.write(lambda tx: hosts.beat(tx, self._name, "core", __version__, stats), durable=False)
+
+    async def _follow(self) -> None:
+        """Learn the upstream's world and clock. An event that brought newer ones while we asked is not overwritten."""
+        before = await self._ports.db.read(settings.upstream)
+        try:
+            state = await self._ports.upstream.state()
+        except (Later, Fault) as error:
+            self._upstream = "disconnected"
+            raise Later(error.situation, error.details) from error
+        self._upstream = "connected"
+        if before != (state.world, state.offset):
+            await self._ports.db.write(partial(_learn, state=state, before=before))
+        await self._beat()
+
+    async def _sweep(self) -> None:
+        await media_node.bury(self._ports)
+        for table in ("message", "callback"):
+            for name, kind in await self._ports.db.read(partial(lanes.asleep, table=table)):
+                log.error("lane_asleep", lane=name)
+                await self._ports.db.write(partial(lanes.wake, name=name, kind=kind))
+
+
+def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:
+    if settings.upstream(tx) == before:
+        settings.learn_upstream(tx, state.world, state.offset)
+
+
+async def _each(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    """Run a chore every so many seconds; one that is put off comes again soon, and less soon each time."""
+    retry = FIRST_RETRY
+    while True:
+        try:
+            await chore()
+            retry = FIRST_RETRY
+            await asyncio.sleep(seconds)
+        except (Later, Fault) as error:
+            log.warning("chore_put_off", chore=chore.__name__.strip("_"), details=error.details)
+            await asyncio.sleep(min(retry, seconds))
+            retry *= 2

@@ -1,0 +1,74 @@
+"""Leases on lanes that this worker holds: each knows until when outside effects may start, one beat renews them all."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+from satchel.db import Database, lanes
+from satchel.db.lanes import Claimed
+from satchel.domain.errors import Later
+from satchel.flows import LeaseLost
+
+MARGIN = 0.2
+"""Share of the ttl before its end from which no outside effect starts any more."""
+
+
+def _boot_time() -> float:
+    """Seconds that go on while the machine sleeps and while this process is frozen."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(eq=False)
+class Lease:
+    """A lane we claimed. `began`: boot time read before the claim, or before the last renewal."""
+
+    lane: Claimed
+    ttl: float
+    began: float
+    lost: bool = False
+
+    def check(self) -> None:
+        """Raise `LeaseLost` when another worker may hold the lane by now."""
+        if self.lost or _boot_time() > self.began + self.ttl * (1 - MARGIN):
+            raise LeaseLost(self.lane.name)
+
+
+class Leases:
+    """`ttl`: seconds. Run `keep` as a task for as long as lanes are held."""
+
+    def __init__(self, db: Database, ttl: float) -> None:
+        self._db = db
+        self._ttl = ttl
+        self._held: set[Lease] = set()
+
+    async def claim(self, kind: str, token: str) -> Lease | None:
+        """Lease the lane that is due longest."""
+        began = _boot_time()
+        lane = await self._db.write(lambda tx: lanes.claim(tx, kind, token, self._ttl), durable=False)
+        if lane is None:
+            return None
+        lease = Lease(lane, lane.ttl(self._ttl), began)
+        self._held.add(lease)
+        if lease.ttl > self._ttl:
+            await self._extend(lease)
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """The lane was released, or is left to run out."""
+        self._held.discard(lease)
+
+    async def keep(self) -> None:
+        """Renew every held lease each quarter of the ttl, one transaction a lane."""
+        while True:
+            await asyncio.sleep(self._ttl / 4)
+            for lease in list(self._held):
+                with contextlib.suppress(Later):  # the lease then runs out by itself, and check() knows
+                    await self._extend(lease)
+
+    async def _extend(self, lease: Lease) -> None:
+        began = _boot_time()
+        if await self._db.write(lambda tx: lanes.extend(tx, lease.lane, lease.ttl), durable=False):
+            lease.began = began
+        else:
+            lease.lost = True

@@ -1,0 +1,98 @@
+"""Rows of the callback table: one POST each that we owe the business. The row is the item of its contact's callback lane."""
+
+import time
+import uuid
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from satchel.db import Tx, lanes
+
+KIND = "cb:1"
+SPREAD = 256
+
+
+@dataclass(frozen=True)
+class News:
+    """Something to tell. `cause` makes it unique: the same cause is told once, however often it is put down."""
+
+    cause: str
+    wa_id: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The head of a callback lane. `id` is constant over all attempts; `created_at` is wall time."""
+
+    id: str
+    body: str
+    attempts: int
+    created_at: float
+    due_in: float
+
+
+def lane_of(wa_id: str) -> str:
+    """The lane that keeps one contact's callbacks in order; contacts share 256 of them."""
+    return f"{KIND}:{zlib.crc32(wa_id.encode()) % SPREAD}"
+
+
+def put_down(tx: Tx, news: Sequence[News], url_set: bool) -> None:
+    """Freeze callbacks in the order given. Without a URL they are kept as `unsent` and no lane is woken."""
+    if url_set:
+        lanes.wake_all(tx, {lane_of(item.wa_id) for item in news}, KIND)
+    for item in news:
+        tx.run(
+            "INSERT INTO callback (id, cause, wa_id, body, state, created_at, lane, attempts) "
+            "VALUES (:id, :cause, :wa_id, :body, :state, :now_at, :lane, 0) ON CONFLICT (cause) DO NOTHING",
+            id=f"cb_{uuid.uuid4().hex}",
+            cause=item.cause,
+            wa_id=item.wa_id,
+            body=msgspec.json.encode(item.body).decode(),
+            state="waiting" if url_set else "unsent",
+            now_at=time.time(),
+            lane=lane_of(item.wa_id),
+        )
+
+
+def head(tx: Tx, lane: str) -> Waiting | None:
+    """The first unfinished callback of a lane."""
+    row = tx.one(
+        "SELECT id, body, attempts, created_at, coalesce(not_before - :now, 0) FROM callback "
+        "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
+        lane=lane,
+    )
+    return None if row is None else Waiting(*row)
+
+
+def finish(tx: Tx, callback_id: str, state: str) -> bool:
+    """`done`, `dead` or `unsent`; False when it was finished before."""
+    return tx.run("UPDATE callback SET state = :state WHERE id = :id AND state = 'waiting'", id=callback_id, state=state) == 1
+
+
+def again(tx: Tx, callback_id: str, after: float) -> bool:
+    """Another try in `after` seconds; False when it was finished before."""
+    return (
+        tx.run(
+            "UPDATE callback SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'",
+            id=callback_id,
+            after=after,
+        )
+        == 1
+    )
+
+
+def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:
+    """Note an attempt: its number from 1, the HTTP status or what went wrong, and how long it took."""
+    tx.run(
+        "INSERT INTO attempt (callback_id, n, tried_at, result, ms) VALUES (:id, :n, :now_at, :result, :ms) "
+        "ON CONFLICT (callback_id, n) DO NOTHING",
+        id=callback_id,
+        n=n,
+        now_at=time.time(),
+        result=result,
+        ms=ms,
+    )

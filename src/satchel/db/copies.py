@@ -1,0 +1,44 @@
+"""Rows of the copy table: where an upstream keeps a rendition. At most one is live per rendition and upstream."""
+
+from dataclasses import dataclass
+
+from satchel.db import Tx
+
+
+@dataclass(frozen=True)
+class StoredCopy:
+    """`address` belongs to the upstream's adapter alone; `expires_net` is network time."""
+
+    id: str
+    address: str
+    expires_net: float
+
+
+def live(tx: Tx, rendition_id: str, upstream: str) -> StoredCopy | None:
+    """The copy that stands, whether or not its time is over."""
+    row = tx.one(
+        "SELECT id, address, expires_net FROM copy WHERE rendition_id = :rendition AND upstream = :upstream AND state = 'live'",
+        rendition=rendition_id,
+        upstream=upstream,
+    )
+    return None if row is None else StoredCopy(*row)
+
+
+def save(tx: Tx, copy: StoredCopy, rendition_id: str, upstream: str) -> None:
+    """Keep a copy; a live one of the same rendition takes the newer address and time."""
+    tx.run(
+        "INSERT INTO copy (id, rendition_id, upstream, address, expires_net, state) "
+        "VALUES (:id, :rendition, :upstream, :address, :expires, 'live') "
+        "ON CONFLICT (rendition_id, upstream) WHERE state = 'live' "
+        "DO UPDATE SET address = excluded.address, expires_net = excluded.expires_net",
+        id=copy.id,
+        rendition=rendition_id,
+        upstream=upstream,
+        address=copy.address,
+        expires=copy.expires_net,
+    )
+
+
+def expire(tx: Tx, copy_id: str) -> None:
+    """The upstream says it has it no more."""
+    tx.run("UPDATE copy SET state = 'expired' WHERE id = :id", id=copy_id)

@@ -1,0 +1,50 @@
+"""Rows of the host table: which workers are alive, and what each says of itself."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from satchel.db import Tx
+
+
+@dataclass(frozen=True)
+class Host:
+    """`age`: seconds since the last beat."""
+
+    id: str
+    role: str
+    age: float
+    stats: dict[str, Any]
+
+
+def beat(tx: Tx, id_: str, role: str, version: str, stats: dict[str, Any]) -> None:
+    """Say that this worker is alive."""
+    tx.run(
+        "INSERT INTO host (id, role, version, beat_at, stats) VALUES (:id, :role, :version, :now_at, :stats) ON CONFLICT (id) DO UPDATE "
+        "SET role = excluded.role, version = excluded.version, beat_at = excluded.beat_at, stats = excluded.stats",
+        id=id_,
+        role=role,
+        version=version,
+        now_at=time.time(),
+        stats=msgspec.json.encode(stats).decode(),
+    )
+
+
+def gone(tx: Tx, id_: str) -> None:
+    """A worker stopped in order."""
+    tx.run("DELETE FROM host WHERE id = :id", id=id_)
+
+
+def forget(tx: Tx, prefix: str) -> None:
+    """Drop the beats of workers that cannot be alive any more."""
+    tx.run("DELETE FROM host WHERE substr(id, 1, :length) = :prefix", length=len(prefix), prefix=prefix)
+
+
+def all_of(tx: Tx, role: str) -> list[Host]:
+    """Every known worker of a role, the freshest beat first."""
+    rows = tx.all(
+        "SELECT id, role, :now_at - beat_at, stats FROM host WHERE role = :role ORDER BY beat_at DESC", role=role, now_at=time.time()
+    )
+    return [Host(row[0], row[1], row[2], msgspec.json.decode(row[3])) for row in rows]

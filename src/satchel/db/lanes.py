@@ -1,0 +1,128 @@
+"""The lane table: ordered lines of work, leased by token. The items stand in their own tables (messages, callbacks).
+
+The order of statements is the protocol: wake before the item is inserted, lock before a look, and the token is the fence.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from satchel.db import Tx
+
+PATIENT_AFTER = 3
+"""From this claim in a row without a settled item a lane's lease grows, so that an item that kills its worker does not loop."""
+LONGEST_LEASE = 900.0
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A lane that is ours while `token` stands in its row; `claims`: how often it was claimed since an item was settled."""
+
+    name: str
+    token: str
+    claims: int
+
+    def ttl(self, base: float) -> float:
+        """Seconds a lease of this lane lasts."""
+        return base if self.claims < PATIENT_AFTER else max(base, min(LONGEST_LEASE, base * 2.0 ** (self.claims - PATIENT_AFTER + 1)))
+
+
+def wake(tx: Tx, name: str, kind: str) -> None:
+    """Make the lane due now, unless it is due already or leased (whoever holds it will look again). Locks its row."""
+    tx.run(
+        "INSERT INTO lane (name, kind, run_at, claims) VALUES (:name, :kind, :now, 0) "
+        "ON CONFLICT (name) DO UPDATE SET run_at = excluded.run_at "
+        "WHERE lane.lease IS NULL AND (lane.run_at IS NULL OR lane.run_at > excluded.run_at)",
+        name=name,
+        kind=kind,
+    )
+    tx.woke = True
+
+
+def wake_all(tx: Tx, names: Iterable[str], kind: str) -> None:
+    """Wake several lanes of a kind, in name order: two transactions that wake in opposite order would deadlock."""
+    for name in sorted(set(names)):
+        wake(tx, name, kind)
+
+
+def due(tx: Tx, kind: str, limit: int) -> int:
+    """How many lanes of this kind are due, counted up to `limit`."""
+    return len(tx.all("SELECT name FROM lane WHERE kind = :kind AND run_at <= :now ORDER BY run_at LIMIT :limit", kind=kind, limit=limit))
+
+
+def next_due(tx: Tx) -> float | None:
+    """Seconds until the next lane is due; None when none is."""
+    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE run_at > :now")
+    return None if row is None else row[0]
+
+
+def claim(tx: Tx, kind: str, token: str, ttl: float) -> Claimed | None:
+    """Lease the lane that has been due longest."""
+    row = tx.one(
+        "UPDATE lane SET lease = :token, run_at = :now + :ttl, claims = claims + 1 WHERE name = (SELECT name FROM lane "
+        "WHERE kind = :kind AND run_at <= :now ORDER BY run_at LIMIT 1 {skip_locked}) RETURNING name, claims",
+        kind=kind,
+        token=token,
+        ttl=ttl,
+    )
+    return None if row is None else Claimed(row[0], token, row[1])
+
+
+def fence(tx: Tx, lane: Claimed) -> bool:
+    """Lock the lane's row; False when the lease is no longer ours."""
+    return tx.one("SELECT 1 FROM lane WHERE name = :name AND lease = :token {for_update}", name=lane.name, token=lane.token) is not None
+
+
+def settled(tx: Tx, lane: Claimed) -> None:
+    """An item of the lane came to an end or was put off in order: forget earlier claims."""
+    tx.run("UPDATE lane SET claims = 0 WHERE name = :name AND claims <> 0", name=lane.name)
+
+
+def release(tx: Tx, lane: Claimed, after: float | None) -> None:
+    """Give the lane back; due in `after` seconds, or not at all (None)."""
+    tx.run(
+        "UPDATE lane SET lease = NULL, claims = 0, run_at = :now + CAST(:after AS double precision) WHERE name = :name AND lease = :token",
+        name=lane.name,
+        token=lane.token,
+        after=after,
+    )
+    tx.woke = tx.woke or after is not None
+
+
+def extend(tx: Tx, lane: Claimed, ttl: float) -> bool:
+    """Renew the lease; False when it was lost."""
+    return (
+        tx.run("UPDATE lane SET run_at = :now + :ttl WHERE name = :name AND lease = :token", name=lane.name, token=lane.token, ttl=ttl) == 1
+    )
+
+
+def left_by(tx: Tx, worker: str) -> list[str]:
+    """Lanes that an earlier life of this worker still holds. Those that killed it repeatedly stay leased."""
+    prefix = f"{worker}/"
+    rows = tx.all(
+        "SELECT name FROM lane WHERE substr(lease, 1, :length) = :prefix AND claims < :patient ORDER BY name",
+        length=len(prefix),
+        prefix=prefix,
+        patient=PATIENT_AFTER,
+    )
+    return [row[0] for row in rows]
+
+
+def free(tx: Tx, name: str, worker: str) -> None:
+    """Give back a lane that an earlier life of this worker held."""
+    prefix = f"{worker}/"
+    tx.run(
+        "UPDATE lane SET lease = NULL, run_at = :now WHERE name = :name AND substr(lease, 1, :length) = :prefix",
+        name=name,
+        length=len(prefix),
+        prefix=prefix,
+    )
+    tx.woke = True
+
+
+def asleep(tx: Tx, table: str) -> list[tuple[str, str]]:
+    """Lanes with unfinished items in `table` that nobody would ever claim, as (name, kind). There should be none."""
+    rows = tx.all(
+        f"SELECT DISTINCT lane.name, lane.kind FROM {table} AS item JOIN lane ON lane.name = item.lane "
+        "WHERE item.state = 'waiting' AND lane.run_at IS NULL ORDER BY lane.name"
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,68 @@
+"""Rows of the media table. A file without a row is no media; a row in state `deleting` is one for nobody but accepted sends."""
+
+from satchel.db import Tx
+from satchel.domain.media import Media
+
+
+def add(tx: Tx, media: Media, stamp: str, user: str, now_net: float) -> None:
+    """Publish an upload."""
+    tx.run(
+        'INSERT INTO media (id, direction, mime, size, sha256, stamp, state, "user", created_net, last_used_net) '
+        "VALUES (:id, 'up', :mime, :size, :sha256, :stamp, 'live', :user, :now_net, :now_net)",
+        id=media.id,
+        mime=media.mime,
+        size=media.size,
+        sha256=media.sha256,
+        stamp=stamp,
+        user=user,
+        now_net=now_net,
+    )
+
+
+def live(tx: Tx, media_id: str) -> Media | None:
+    """The media that readers may see."""
+    row = tx.one("SELECT id, mime, size, sha256 FROM media WHERE id = :id AND state = 'live'", id=media_id)
+    return None if row is None else Media(*row)
+
+
+def needed(tx: Tx, media_id: str) -> Media | None:
+    """The media as an accepted send sees it: also while it is being deleted."""
+    row = tx.one("SELECT id, mime, size, sha256 FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
+    return None if row is None else Media(*row)
+
+
+def use(tx: Tx, media_id: str, now_net: float) -> bool:
+    """Note that a send uses the media, so that no deletion slips in between; False when it is not live."""
+    return tx.run("UPDATE media SET last_used_net = :now_net WHERE id = :id AND state = 'live'", id=media_id, now_net=now_net) == 1
+
+
+def hide(tx: Tx, media_id: str) -> bool:
+    """Gone for every reader from now on; False when it was not live."""
+    return tx.run("UPDATE media SET state = 'deleting' WHERE id = :id AND state = 'live'", id=media_id) == 1
+
+
+def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
+    """Media being deleted that no accepted send needs any more."""
+    rows = tx.all(
+        "SELECT id, mime, size, sha256 FROM media WHERE state = 'deleting' AND NOT EXISTS "
+        "(SELECT 1 FROM message WHERE message.media_id = media.id AND message.state = 'waiting') ORDER BY id LIMIT :limit",
+        limit=limit,
+    )
+    return [Media(*row) for row in rows]
+
+
+def others_hold(tx: Tx, media: Media) -> bool:
+    """Whether another media, deleted or not yet, has the same bytes."""
+    return (
+        tx.one(
+            "SELECT 1 FROM media WHERE sha256 = :sha256 AND id <> :id AND state IN ('live', 'deleting') LIMIT 1",
+            sha256=media.sha256,
+            id=media.id,
+        )
+        is not None
+    )
+
+
+def buried(tx: Tx, media_id: str) -> None:
+    """The file is gone; the id is never used again."""
+    tx.run("UPDATE media SET state = 'deleted' WHERE id = :id AND state = 'deleting'", id=media_id)

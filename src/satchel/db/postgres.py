@@ -1,0 +1,215 @@
+"""Database on PostgreSQL 15 or newer, through psycopg 3: the same closures, each in a thread that owns one connection.
+
+A closure is run again on deadlock, serialization failure or a connection lost before the commit; one lost during it is `CommitUnknown`.
+"""
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, ClassVar, LiteralString, TypeVar
+
+import psycopg
+
+from satchel.db import CommitUnknown, Row, Tx
+from satchel.domain.errors import DATABASE_DOWN, Later
+
+T = TypeVar("T")
+CHANNEL = "satchel"
+THREADS = 8
+PATIENCE = 3.0
+KEEPALIVE = {"connect_timeout": 3, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 3000}
+NOW = "extract(epoch from statement_timestamp())::double precision"
+TOKEN = re.compile(r"('(?:[^']|'')*'|::|%)|:([a-z_]\w*)")
+
+
+@lru_cache(maxsize=512)
+def _translate(sql: str) -> str:
+    """`:name` to psycopg's form; literals and casts stay, `%` is doubled, `:now` becomes the statement's own time."""
+
+    def swap(match: re.Match[str]) -> str:
+        literal, name = match.groups()
+        if literal is not None:
+            return str(literal).replace("%", "%%")
+        return NOW if name == "now" else f"%({name})s"
+
+    locks = sql.replace("{for_update}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
+    return TOKEN.sub(swap, locks)
+
+
+class PostgresTx(Tx):
+    """A transaction on one connection."""
+
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def _execute(self, sql: str, values: dict[str, Any]) -> psycopg.Cursor[Row]:
+        return self._connection.execute(_translate(sql), values)
+
+    def all(self, sql: str, **values: Any) -> list[Row]:
+        cursor = self._execute(sql, values)
+        return cursor.fetchall() if cursor.description else []
+
+    def run(self, sql: str, **values: Any) -> int:
+        return self._execute(sql, values).rowcount
+
+    def script(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+    def lock(self, key: int) -> None:
+        self.run("SELECT pg_advisory_xact_lock(:key)", key=key)
+
+
+class Postgres:
+    """`url`: a connection string; `idle_limit`: seconds after which the server ends a transaction whose owner has frozen."""
+
+    dialect: ClassVar[dict[str, str]] = {
+        "identity": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "epoch": "double precision",
+        "lane_storage": "WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000)",
+    }
+
+    def __init__(self, url: str, idle_limit: float = 15.0) -> None:
+        self._url = url
+        self._options = (
+            f"-c idle_in_transaction_session_timeout={int(idle_limit * 1000)} -c lock_timeout=10000 "
+            "-c default_transaction_isolation='read\\ committed'"
+        )
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="postgres")
+        self._open: set[psycopg.Connection[Row]] = set()
+        self._stop = threading.Event()
+        self._notify = threading.Event()
+        self._woken: asyncio.Event | None = None
+        self._side: list[threading.Thread] = []
+        self._side_lock = threading.Lock()
+
+    async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
+        begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, begin)
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, "BEGIN READ ONLY")
+
+    async def wait(self, timeout: float) -> None:
+        if self._woken is None:
+            self._woken = asyncio.Event()
+            self._beside(self._listen, asyncio.get_running_loop())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), timeout)
+        self._woken.clear()
+
+    async def close(self) -> None:
+        self._stop.set()
+        self._notify.set()
+        await asyncio.to_thread(self._pool.shutdown)
+        for thread in self._side:
+            await asyncio.to_thread(thread.join)
+        for connection in self._open:
+            connection.close()
+
+    def _transact(self, fn: Callable[[Tx], T], begin: LiteralString) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                connection = self._connection()
+                connection.execute(begin)
+                tx = PostgresTx(connection)
+                result = fn(tx)
+            except psycopg.OperationalError as error:
+                self._give_up_connection()
+                if time.monotonic() > deadline or self._stop.is_set():
+                    raise _down(error) from None
+                time.sleep(0.05)
+                continue
+            except BaseException:
+                self._roll_back()
+                raise
+            self._commit(connection)
+            if tx.woke:
+                self._beside(self._announce)
+                self._notify.set()
+            return result
+
+    def _commit(self, connection: psycopg.Connection[Row]) -> None:
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error:
+            self._give_up_connection()
+            raise CommitUnknown from None
+
+    def _connection(self) -> psycopg.Connection[Row]:
+        connection: psycopg.Connection[Row] | None = getattr(self._own, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._connect()
+            self._own.connection = connection
+            self._open.add(connection)
+        return connection
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        given = psycopg.conninfo.conninfo_to_dict(self._url)
+        defaults = {name: value for name, value in KEEPALIVE.items() if name not in given}
+        options = f"{given.pop('options', '')} {self._options}".strip()
+        conninfo = psycopg.conninfo.make_conninfo("", **given, **defaults, options=options)
+        return psycopg.connect(conninfo, autocommit=True)
+
+    def _roll_back(self) -> None:
+        try:
+            self._own.connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._give_up_connection()
+
+    def _give_up_connection(self) -> None:
+        """After an operational error nothing about the session is certain: a fresh one costs a few milliseconds."""
+        connection: psycopg.Connection[Row] | None = getattr(self._own, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._open.discard(connection)
+            self._own.connection = None
+
+    def _beside(self, target: Callable[..., None], *args: Any) -> None:
+        with self._side_lock:
+            if not any(thread.name == target.__name__ for thread in self._side):
+                thread = threading.Thread(target=target, args=args, name=target.__name__, daemon=True)
+                self._side.append(thread)
+                thread.start()
+
+    def _announce(self) -> None:
+        """NOTIFY on a connection of its own, after the commit: inside the transaction it would serialise all commits."""
+        connection: psycopg.Connection[Row] | None = None
+        while not self._stop.is_set():
+            self._notify.wait()
+            self._notify.clear()
+            try:
+                connection = connection or self._connect()
+                connection.execute(f"SET synchronous_commit = off; NOTIFY {CHANNEL}")
+            except psycopg.Error:
+                connection = None  # the poll of those who wait covers a lost notice
+        if connection is not None:
+            connection.close()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stop.is_set():
+            try:
+                with self._connect() as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    while not self._stop.is_set():
+                        for _ in connection.notifies(timeout=0.5, stop_after=1):
+                            self._wake(loop)
+            except psycopg.Error:
+                self._stop.wait(0.5)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._woken is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._woken.set)
+
+
+def _down(error: psycopg.Error) -> Later:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return Later(DATABASE_DOWN, f"PostgreSQL did not answer: {reason}. Check the server, then try again.", 1.0)

@@ -1,0 +1,86 @@
+"""Rows of the rendition table: what post-processing made of some bytes for a media type, or why it refused. Immutable."""
+
+from base64 import b64decode, b64encode
+
+import msgspec
+
+from satchel.db import Row, Tx
+from satchel.domain.media import Facts, Refusal, Rendition
+
+COLUMNS = "id, source_sha256, media_type, profile, file, mime, size, sha256, media_key, facts, refusal"
+
+
+def find(tx: Tx, source_sha256: str, media_type: str, profile: str) -> Rendition | Refusal | None:
+    """What is known of these bytes as this media type under this profile."""
+    row = tx.one(
+        f"SELECT {COLUMNS} FROM rendition WHERE source_sha256 = :source AND media_type = :media_type AND profile = :profile",
+        source=source_sha256,
+        media_type=media_type,
+        profile=profile,
+    )
+    return None if row is None else _read(row)
+
+
+def of_source(tx: Tx, source_sha256: str) -> list[str]:
+    """Names under renditions/ of every rendition made of these bytes."""
+    return [row[0] for row in tx.all("SELECT file FROM rendition WHERE source_sha256 = :source AND file IS NOT NULL", source=source_sha256)]
+
+
+def add(tx: Tx, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
+    """Keep a result; where another Coreapp was first, its result stands and is answered."""
+    tx.run(
+        f"INSERT INTO rendition ({COLUMNS}) VALUES "
+        "(:id, :source, :media_type, :profile, :file, :mime, :size, :sha256, :key, :facts, :refusal) "
+        "ON CONFLICT (source_sha256, media_type, profile) DO NOTHING",
+        id=made.id,
+        source=made.source_sha256,
+        media_type=made.media_type,
+        profile=made.profile,
+        file=made.file if isinstance(made, Rendition) else None,
+        mime=made.mime if isinstance(made, Rendition) else "",
+        size=made.size if isinstance(made, Rendition) else 0,
+        sha256=made.sha256 if isinstance(made, Rendition) else "",
+        key=b64encode(made.media_key).decode() if isinstance(made, Rendition) else None,
+        facts=msgspec.json.encode(facts).decode(),
+        refusal=None if isinstance(made, Rendition) else msgspec.json.encode({"slug": made.slug, "details": made.details}).decode(),
+    )
+    stands = find(tx, made.source_sha256, made.media_type, made.profile)
+    assert stands is not None, "the row was inserted or was there"
+    return stands
+
+
+def replace(tx: Tx, old: Rendition, new: Rendition) -> bool:
+    """The old result's file is lost and `new` stands in its place; False when somebody was first."""
+    if new.id != old.id:
+        tx.run("UPDATE copy SET state = 'expired' WHERE state = 'live' AND rendition_id = :id", id=old.id)
+    changed = tx.run(
+        "UPDATE rendition SET id = :id, file = :file, mime = :mime, size = :size, sha256 = :sha256, media_key = :key "
+        "WHERE id = :old AND file = :old_file",
+        id=new.id,
+        file=new.file,
+        mime=new.mime,
+        size=new.size,
+        sha256=new.sha256,
+        key=b64encode(new.media_key).decode(),
+        old=old.id,
+        old_file=old.file,
+    )
+    return changed == 1
+
+
+def forget(tx: Tx, source_sha256: str) -> None:
+    """Drop every rendition of these bytes, with its copies: the last media that held them is gone."""
+    tx.run(
+        "UPDATE copy SET state = 'expired' WHERE state = 'live' "
+        "AND rendition_id IN (SELECT id FROM rendition WHERE source_sha256 = :source)",
+        source=source_sha256,
+    )
+    tx.run("DELETE FROM rendition WHERE source_sha256 = :source", source=source_sha256)
+
+
+def _read(row: Row) -> Rendition | Refusal:
+    id_, source, media_type, profile, file, mime, size, sha256, key, _, refusal = row
+    if refusal is not None:
+        said = msgspec.json.decode(refusal)
+        return Refusal(id_, source, media_type, profile, said["slug"], said["details"])
+    return Rendition(id_, source, media_type, profile, file, mime, size, sha256, b64decode(key))

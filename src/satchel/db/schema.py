@@ -1,0 +1,76 @@
+"""The numbered migrations and the one way to apply them: all that are missing, in one transaction, under one lock."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+from satchel.db import Database, Tx
+from satchel.domain.errors import Fault, Situation
+
+LOCK = 7_282_435
+UNFIT = Situation("schema-unfit", 1023, "Database error occurred", 500)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of `migrations/`; `version` is the number its name starts with."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations that this code knows, oldest first."""
+    folder = resources.files("satchel.db").joinpath("migrations")
+    found = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    return [Migration(int(item.name[:4]), item.name, item.read_text(encoding="utf-8")) for item in found]
+
+
+async def migrate(db: Database) -> list[str]:
+    """Bring the schema up to this code; the names of the migrations applied now. Several processes may call it at once.
+
+    Raises `Fault` when the database is newer than this code, or an applied migration was edited afterwards.
+    """
+
+    def apply(tx: Tx) -> list[str]:
+        tx.lock(LOCK)
+        tx.script("CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY, sha256 text NOT NULL)")
+        return [_apply(tx, db, migration) for migration in _missing(tx)]
+
+    return await db.write(apply)
+
+
+async def is_current(db: Database) -> bool:
+    """Whether the schema is exactly what this code needs."""
+
+    def look(tx: Tx) -> bool:
+        return not _missing(tx)
+
+    try:
+        return await db.read(look)
+    except Fault:
+        return False
+
+
+def _missing(tx: Tx) -> list[Migration]:
+    applied: dict[int, str] = dict(tx.all("SELECT version, sha256 FROM migration"))
+    known = migrations()
+    newer = sorted(set(applied) - {migration.version for migration in known})
+    if newer:
+        raise Fault(UNFIT, f"The database has migration {newer[-1]}, which this version of Satchel does not know: install a newer version.")
+    for migration in known:
+        if applied.get(migration.version, migration.sha256) != migration.sha256:
+            raise Fault(UNFIT, f"Migration {migration.name} was edited after it had been applied: restore the file of the release.")
+    return [migration for migration in known if migration.version not in applied]
+
+
+def _apply(tx: Tx, db: Database, migration: Migration) -> str:
+    tx.script(re.sub(r"\{(\w+)\}", lambda match: db.dialect[match[1]], migration.sql))
+    tx.run("INSERT INTO migration (version, sha256) VALUES (:version, :sha256)", version=migration.version, sha256=migration.sha256)
+    return migration.name

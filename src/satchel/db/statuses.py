@@ -1,0 +1,20 @@
+"""Rows of the status table: each status of a message once."""
+
+import msgspec
+
+from satchel.db import Tx
+from satchel.domain.statuses import ORDER, Status, errors_of
+
+
+def record(tx: Tx, status: Status) -> bool:
+    """Keep a status; True when it is new and no higher one was known, so that it is worth telling."""
+    higher = [row[0] for row in tx.all("SELECT status FROM status WHERE message_id = :id", id=status.message_id)]
+    new = tx.run(
+        "INSERT INTO status (message_id, status, at_net, fault) VALUES (:id, :status, :at_net, :fault) "
+        "ON CONFLICT (message_id, status) DO NOTHING",
+        id=status.message_id,
+        status=status.status,
+        at_net=status.at_net,
+        fault=None if status.fault is None else msgspec.json.encode(errors_of(status.fault)).decode(),
+    )
+    return new == 1 and all(ORDER[known] < ORDER[status.status] for known in higher)

@@ -1,0 +1,92 @@
+"""What stands behind /v1/settings/application: which keys are known, their defaults, and what a PATCH may say. Unknown keys are ignored."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from satchel.domain.errors import PARAMETER_INVALID, Fault
+from satchel.domain.statuses import ANNOUNCED
+
+DEFAULTS: dict[str, Any] = {
+    "callback_backoff_delay_ms": 3000,
+    "max_callback_backoff_delay_ms": 900_000,
+    "sent_status": False,
+    "webhooks": {"message": dict(ANNOUNCED)},
+}
+
+
+def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
+    """The settings after a PATCH: only what it names changes, null sets a key back. Raises `Fault` for a value that cannot be."""
+    if not isinstance(patch, dict):
+        raise Fault(PARAMETER_INVALID, "The body must be a JSON object of settings.")
+    result = dict(stored)
+    for key in ("callback_backoff_delay_ms", "max_callback_backoff_delay_ms"):
+        _take(result, patch, key, _milliseconds)
+    _take(result, patch, "sent_status", _boolean)
+    hooks = _section(patch, "webhooks")
+    chosen = dict(stored.get("webhooks", {}))
+    _take(chosen, hooks, "url", _url)
+    message = dict(chosen.get("message", {}))
+    if "sent_status" in patch:  # the older form of webhooks.message.sent; where both are given the newer form wins
+        _take(message, {"sent": patch["sent_status"]}, "sent", _boolean)
+    for status in ANNOUNCED:
+        _take(message, _section(hooks, "message", "webhooks."), status, _boolean)
+    result["webhooks"] = {**chosen, "message": message}
+    if "sent" in message:
+        result["sent_status"] = message["sent"]
+    return result
+
+
+def shown(stored: dict[str, Any]) -> dict[str, Any]:
+    """The settings with every default filled in."""
+    hooks = stored.get("webhooks", {})
+    message = {**DEFAULTS["webhooks"]["message"], **hooks.get("message", {})}
+    return {**DEFAULTS, **stored, "webhooks": {**hooks, "message": message}}
+
+
+def _take(into: dict[str, Any], given: dict[str, Any], key: str, read: Callable[[str, Any], Any]) -> None:
+    if key not in given:
+        return
+    if given[key] is None:
+        into.pop(key, None)
+    else:
+        into[key] = read(key, given[key])
+
+
+def _section(given: dict[str, Any], key: str, inside: str = "") -> dict[str, Any]:
+    section = given.get(key)
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise Fault(PARAMETER_INVALID, f"{inside}{key} must be an object.")
+    return section
+
+
+def _boolean(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Fault(PARAMETER_INVALID, f"{key} must be true or false, not {value!r:.60}.")
+    return value
+
+
+def _milliseconds(key: str, value: Any) -> int:
+    """A number, or the string of one, as old clients send both."""
+    try:
+        number = 0 if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError):
+        number = 0
+    if not 0 < number <= 86_400_000:
+        raise Fault(PARAMETER_INVALID, f"{key} must be a number of milliseconds from 1 to 86400000, not {value!r:.60}.")
+    return number
+
+
+def _url(key: str, value: Any) -> str | None:
+    if value == "":
+        return None
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or any(char.isspace() or ord(char) < 32 for char in value):
+        raise Fault(PARAMETER_INVALID, f"webhooks.{key} must be an http:// or https:// address, such as https://example.com/hook.")
+    return str(value)

@@ -1,0 +1,22 @@
+"""The numbers of the media page and the contract, each with its unit. MB = 2^20, KB = 2^10 bytes."""
+
+KB = 1 << 10
+MB = 1 << 20
+DAY = 86_400.0
+
+UPLOAD_BYTES = 100 * MB
+ENCRYPTED_BYTES = {"audio": 16 * MB, "document": 100 * MB, "image": 5 * MB, "sticker": 100 * KB, "video": 16 * MB}
+"""Ceilings after post-processing and encryption, by media type."""
+
+CAPTION_CHARS = 1024
+COPY_LIFE = 14 * DAY
+"""How long the network keeps an encrypted blob, counted from each send; seconds of network time."""
+
+GIVE_UP_SENDING = DAY
+GIVE_UP_CALLBACK = 7 * DAY
+TOKEN_LIFE = 7 * DAY
+
+
+def encrypted_size(plain: int) -> int:
+    """Bytes of the encrypted blob that `plain` bytes become: padded to 16, at least one byte of padding, 10 bytes of MAC."""
+    return 16 * (plain // 16 + 1) + 10

@@ -1,0 +1,87 @@
+"""What a media is, what was found inside a file, and what may be sent as what. Judged by content, never by a declared mime."""
+
+from dataclasses import dataclass, field
+
+from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
+
+
+@dataclass(frozen=True)
+class Media:
+    """A row of the media table, as far as a send needs it. `sha256`: 64 hexadecimal digits; `size`: bytes."""
+
+    id: str
+    mime: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a probe found. `format`: "jpeg", "png", "webp", … or "unknown"; `width`, `height`: pixels as stored, 0 when not a picture.
+
+    `lacks`: why the picture cannot go out as it is, in words; empty when it can.
+    """
+
+    format: str
+    mime: str
+    width: int = 0
+    height: int = 0
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What post-processing made of a file. `size`: bytes; `sha256`: hexadecimal; `mime`: of the result."""
+
+    mime: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """What goes out for some bytes as a media type. `file`: its name under renditions/, None where the original itself goes out.
+
+    `media_key`: 32 bytes that belong to exactly these bytes for ever; kept out of every repr.
+    """
+
+    id: str
+    source_sha256: str
+    media_type: str
+    profile: str
+    file: str | None
+    mime: str
+    size: int
+    sha256: str
+    media_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why some bytes cannot go out as a media type: the situation's slug and the sentence for the business."""
+
+    id: str
+    source_sha256: str
+    media_type: str
+    profile: str
+    slug: str
+    details: str
+
+
+IMAGE_FORMATS = {"jpeg": "image/jpeg", "png": "image/png"}
+PICTURES = {"jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif", "jp2", "psd", "ico"}
+
+
+def judge_image(facts: Facts) -> None:
+    """Raise `Fault` unless a file with these facts may go out as an image without being re-encoded."""
+    if facts.format not in PICTURES:
+        raise Fault(CONTENT_MISMATCH, f"Sent as image, found {facts.mime or 'no known file type'}: send it as a document.")
+    if facts.format not in IMAGE_FORMATS:
+        raise Fault(
+            TYPE_NOT_ACCEPTED, f"Found {facts.mime}; an image must be image/jpeg or image/png: convert it, or send it as a document."
+        )
+    if facts.lacks:
+        raise Fault(
+            TYPE_NOT_ACCEPTED,
+            f"This {facts.mime} cannot go out as an image: {'; '.join(facts.lacks)}. Convert it, or send it as a document.",
+        )

@@ -1,0 +1,56 @@
+"""The only client for addresses that somebody typed. For now: webhook URLs, which are an administrator's (any address, no redirects)."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import aiohttp
+
+TIMEOUT = 15.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`result`: the HTTP status as text, or what went wrong in one word; `ms`: how long it took."""
+
+    result: str
+    ms: int
+
+    @property
+    def ok(self) -> bool:
+        """Only 200 counts as taken."""
+        return self.result == "200"
+
+
+class Egress:
+    """Keeps connections; close it at the end."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """POST a JSON body. Never raises for what the other side does: the answer says it."""
+        import aiohttp
+
+        started = time.monotonic()
+        try:
+            limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=5.0)
+            sent = {"Content-Type": "application/json", "User-Agent": "satchel", **headers}
+            async with self._connect().post(url, data=body, headers=sent, timeout=limit, allow_redirects=False) as answer:
+                result = str(answer.status)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            result = type(error).__name__
+        return Answer(result, int((time.monotonic() - started) * 1000))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _connect(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        return self._session

@@ -1,0 +1,48 @@
+"""`ensure`: a rendition lies at the upstream, encrypted, for the full 14 days. One upload serves any number of recipients."""
+
+import uuid
+
+from satchel.db import copies as rows
+from satchel.db import settings
+from satchel.db.copies import StoredCopy
+from satchel.domain.errors import TOO_LARGE_TO_SEND, Fault
+from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, MB, encrypted_size
+from satchel.domain.media import Media, Rendition
+from satchel.flows import Lease, Ports
+from satchel.flows.prepare import key_of_rendition
+
+SLACK = 60.0
+"""Seconds by which a copy may be older than new and still count as new."""
+
+
+async def ensure(ports: Ports, rendition: Rendition, media: Media, lease: Lease) -> StoredCopy:
+    """The live copy, if its 14 days have just begun; else one that the upstream confirms or stores now.
+
+    Raises `Fault(TOO_LARGE_TO_SEND)` for a rendition over its ceiling, and what the volume and the upstream raise.
+    """
+    _check_ceiling(rendition)
+    name = ports.upstream.name
+    known, now_net = await ports.db.read(lambda tx: (rows.live(tx, rendition.id, name), settings.network_now(tx)))
+    if known is not None and known.expires_net >= now_net + COPY_LIFE - SLACK:
+        return known
+    with ports.volume.local(key_of_rendition(rendition, media)) as path:
+        lease.check()
+        placed = await ports.upstream.put(rendition, path, known.address if known else None)
+    copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net)
+    await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))
+    return copy
+
+
+async def expire(ports: Ports, copy: StoredCopy) -> None:
+    """The upstream lost this copy."""
+    await ports.db.write(lambda tx: rows.expire(tx, copy.id))
+
+
+def _check_ceiling(rendition: Rendition) -> None:
+    size, ceiling = encrypted_size(rendition.size), ENCRYPTED_BYTES[rendition.media_type]
+    if size > ceiling:
+        raise Fault(
+            TOO_LARGE_TO_SEND,
+            f"{size} bytes ({size / MB:.2f} MiB) after post-processing and encryption; the limit for {rendition.media_type} is "
+            f"{ceiling} bytes ({ceiling / MB:.4g} MiB). Send a smaller file.",
+        )

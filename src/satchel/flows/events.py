@@ -1,0 +1,46 @@
+"""What the upstream reports: verified, kept once, and absorbed in the storing transaction."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from satchel.db import Tx, messages, settings
+from satchel.db import upstream_events as rows
+from satchel.domain.statuses import ORDER, Status
+from satchel.flows import Ports, statuses
+from satchel.upstream import UpstreamEvent, UpstreamEvents
+
+
+async def absorb(ports: Ports, headers: Mapping[str, str], body: bytes) -> int:
+    """Take one POST; how many of its events were new. What it returns after is committed.
+
+    Raises `Fault` for a bad signature or body, `Later` while the database is not there.
+    """
+    posted = ports.upstream.events(headers, body)
+    return await ports.db.write(lambda tx: _absorb(tx, ports.upstream.name, posted))
+
+
+def _absorb(tx: Tx, upstream: str, posted: UpstreamEvents) -> int:
+    for event in posted.events:
+        if event.offset is not None:
+            settings.learn_upstream(tx, posted.world, event.offset)
+    world, _ = settings.upstream(tx)
+    foreign = world is not None and world != posted.world
+    new: list[Status] = []
+    taken = 0
+    for event in posted.events:
+        status = None if foreign else _status(tx, event)
+        state = "dropped" if foreign else "unknown" if event.status and status is None else "absorbed"
+        if rows.take(tx, upstream, event.dedupe_key, posted.world, msgspec.json.encode(event.body).decode(), state):
+            taken += 1
+            new += [status] if status else []
+    statuses.record(tx, new)
+    return taken
+
+
+def _status(tx: Tx, event: UpstreamEvent) -> Status | None:
+    """The status that an event carries; None for another kind, or a message that is not ours."""
+    if event.status not in ORDER:
+        return None
+    recipient = messages.recipient(tx, event.message)
+    return None if recipient is None else Status(event.message, recipient, event.status, event.at_net)

@@ -1,0 +1,115 @@
+"""The path of a message: accepted at the door, then prepared, copied and handed to the upstream in its recipient's lane."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from satchel.db import Tx, settings
+from satchel.db import media as media_rows
+from satchel.db import messages as rows
+from satchel.db.copies import StoredCopy
+from satchel.db.messages import Waiting
+from satchel.domain.errors import BUG, MEDIA_GONE, MEDIA_UNKNOWN, NOT_DELIVERED, SITUATIONS, UPSTREAM_DOWN, Fault, Later
+from satchel.domain.limits import GIVE_UP_SENDING
+from satchel.domain.media import Media, Refusal, Rendition
+from satchel.domain.messages import Outgoing
+from satchel.domain.statuses import Status
+from satchel.flows import Lease, Ports, copies, media_node, prepare, statuses
+from satchel.upstream import Copy, Envelope, StaleCopy
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+Settle = Callable[[Tx], bool]
+"""Finishes an item or puts it off, with its effects; False when the item was finished before."""
+
+
+async def accept(ports: Ports, message: Outgoing) -> str:
+    """Promise to send: the media is live, the message is stored, its lane is awake. Returns the message id."""
+    message_id = f"gBEG{secrets.token_urlsafe(20)}"
+
+    def promise(tx: Tx) -> None:
+        now_net = settings.network_now(tx)
+        world, _ = settings.upstream(tx)
+        rows.add(tx, message_id, message, ports.upstream.name, world, now_net)
+        if not media_node.MEDIA_ID.fullmatch(message.media_id) or not media_rows.use(tx, message.media_id, now_net):
+            raise Fault(
+                MEDIA_UNKNOWN,
+                f"{message.type}.id {message.media_id[:64]} is no media of this node: upload the file with POST /v1/media and send its id.",
+            )
+
+    await ports.db.write(promise)
+    return message_id
+
+
+async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
+    """Bring the head of a lane to the upstream; what is left is one transaction that says how it went."""
+    try:
+        media = await _media(ports, item)
+        rendition = await prepare.ensure(ports, media, item.message.type)
+        if isinstance(rendition, Refusal):
+            raise Fault(SITUATIONS[rendition.slug], rendition.details)
+        copy = await _hand_over(ports, item, media, rendition, lease)
+    except Fault as fault:
+        return failed(item, fault)
+    except Later as later:
+        return put_off(item, later)
+    return lambda tx: rows.handed(tx, item.id, rendition.id, copy.id)
+
+
+def failed(item: Waiting, fault: Fault) -> Settle:
+    """The message ends here; the business is told why."""
+
+    def settle(tx: Tx) -> bool:
+        if not rows.failed(tx, item.id):
+            return False
+        statuses.record(tx, [Status(item.id, item.message.to, "failed", settings.network_now(tx), fault)])
+        return True
+
+    return settle
+
+
+def put_off(item: Waiting, why: Later | Exception) -> Settle:
+    """Another try, 0.5 s later and then twice as long each time up to 15 s; after a day the message ends."""
+    waited = time.time() - item.accepted_at
+    if waited > GIVE_UP_SENDING:
+        return failed(item, _given_up(why, waited))
+    after = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(item.attempts, 10))
+    return lambda tx: rows.again(tx, item.id, after)
+
+
+def _given_up(why: Later | Exception, waited: float) -> Fault:
+    if not isinstance(why, Later):
+        return Fault(BUG, f"Sending failed for {waited / 3600:.0f} hours through an error of ours: see the log.")
+    situation = NOT_DELIVERED if why.situation is UPSTREAM_DOWN else why.situation
+    return Fault(situation, f"Not sent within {waited / 3600:.0f} hours; the last reason: {why.details}")
+
+
+async def _media(ports: Ports, item: Waiting) -> Media:
+    media = await ports.db.read(lambda tx: media_rows.needed(tx, item.message.media_id))
+    if media is None:
+        raise Fault(MEDIA_GONE, f"The media {item.message.media_id} was deleted: upload the file again.")
+    return media
+
+
+async def _hand_over(ports: Ports, item: Waiting, media: Media, rendition: Rendition, lease: Lease) -> StoredCopy:
+    """Send with a live copy; one that the upstream turns out to have lost is put there once more."""
+    copy = await copies.ensure(ports, rendition, media, lease)
+    try:
+        lease.check()
+        await ports.upstream.send(_envelope(item, media, rendition, copy))
+        return copy
+    except StaleCopy:
+        await copies.expire(ports, copy)
+    copy = await copies.ensure(ports, rendition, media, lease)
+    try:
+        lease.check()
+        await ports.upstream.send(_envelope(item, media, rendition, copy))
+    except StaleCopy as stale:
+        raise Later(UPSTREAM_DOWN, "The network loses what was just stored there.") from stale
+    return copy
+
+
+def _envelope(item: Waiting, media: Media, rendition: Rendition, copy: StoredCopy) -> Envelope:
+    message = item.message
+    mime = media.mime if rendition.file is None else rendition.mime
+    placed = Copy(copy.address, copy.expires_net)
+    return Envelope(item.id, item.world, message.to, message.type, mime, message.caption, message.filename, rendition, placed)

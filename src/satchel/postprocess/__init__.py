@@ -1,0 +1,35 @@
+"""PORT Transcoder: look into a file and make of it what may go out. Every decode happens in an isolated child process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from satchel.domain.media import Facts, Rendered
+
+PIPELINE = 1
+"""Raised when the same input would come out as other bytes; part of every rendition's profile."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """`max_pixels`: width × height above which a picture is refused before it is decoded. `workers`: child processes kept warm."""
+
+    max_pixels: int = 100_000_000
+    workers: int = 2
+
+
+class Transcoder(Protocol):
+    """Looks at files and renders them. Both calls are safe to repeat and leave the source untouched.
+
+    Raises `Fault(MEDIA_UNREADABLE)` when the content is broken, `Later` when the fault is ours (a child died, no memory);
+    OSError of opening `path` passes through.
+    """
+
+    async def probe(self, path: Path) -> Facts:
+        """What lies in the file, decided by content alone; a picture is decoded to its end to prove that it is whole."""
+
+    async def render(self, path: Path, media_type: str, into: Path) -> Rendered:
+        """Write what goes out for `media_type` to `into` (which must not exist): for an image the same pixels without metadata."""
+
+    async def close(self) -> None:
+        """End the children."""

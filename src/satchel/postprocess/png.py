@@ -1,0 +1,130 @@
+"""PNG: the facts of its header, and the same picture without metadata. Pure and linear in the size of the file; decodes nothing.
+
+What stays: the picture, its palette, transparency and colour chunks byte for byte, and of EXIF the orientation.
+Checked: the order of what matters, every length, and the checksum of every chunk that stays.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from satchel.postprocess import exif
+from satchel.postprocess.broken import Broken
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PICTURE = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+COLOUR = frozenset((b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"sBIT"))
+KEPT = PICTURE | COLOUR | {b"eXIf"}
+PALETTES = frozenset((b"PLTE", b"tRNS"))
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+ALPHA = {GREY_ALPHA, RGB_ALPHA}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the picture data. `bits`: per sample; `width`, `height`: pixels; `transparency`: the payload of tRNS."""
+
+    width: int
+    height: int
+    bits: int
+    colour: int
+    transparency: bytes = b""
+    animated: bool = False
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Why the picture cannot go out as it is, in words. Whether pixels are transparent only a decode tells."""
+        found = []
+        if self.bits > 8:
+            found.append(f"{self.bits} bits per sample; images must have at most 8")
+        if self.animated:
+            found.append("an animation; images must be still")
+        return tuple(found)
+
+
+def header(data: bytes | bytearray | memoryview) -> Header:
+    """Read what stands before the picture data. Raises `Broken`."""
+    view, before = memoryview(data), dict[bytes, memoryview]()
+    for kind, start, end in _chunks(view):
+        if kind == b"IDAT":
+            break
+        before[kind] = view[start:end]
+    found = _ihdr(before[b"IHDR"], bytes(before.get(b"tRNS", b"")), b"acTL" in before)
+    if found.colour == PALETTE and b"PLTE" not in before:
+        raise Broken("it has no palette")
+    return found
+
+
+def strip(data: bytes | bytearray | memoryview, keep: frozenset[bytes] = KEPT) -> bytes:
+    """The same picture with only the chunks in `keep`, eXIf cut down to the orientation: equal pixels. Raises `Broken`."""
+    view = memoryview(data)
+    parts: list[bytes | memoryview] = [SIGNATURE]
+    exifs = 0
+    for kind, start, end in _chunks(view):
+        if kind not in keep:
+            continue
+        _check(view, kind, start, end)
+        if kind != b"eXIf":
+            parts.append(view[start - 8 : end + 4])
+            continue
+        exifs += 1
+        parts += [_orientation(bytes(view[start:end]))] if exifs == 1 else []
+    return b"".join(parts)
+
+
+def _chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
+    """Each chunk with the start and end of its payload, up to IEND; raises `Broken` unless the critical ones stand as they must."""
+    if bytes(view[:8]) != SIGNATURE:
+        raise Broken("it does not begin as a PNG")
+    position, before, seen = 8, b"", set[bytes]()
+    while before != b"IEND":
+        start = position + 8
+        if start > len(view):
+            raise Broken("it is cut off: its end chunk is missing")
+        length, kind = struct.unpack_from(">I4s", view, position)
+        position = start + length + 4
+        if position > len(view):
+            raise Broken("it is cut off inside a chunk")
+        _order(kind, before, seen)
+        yield kind, start, start + length
+        before = kind
+        seen.add(kind)
+
+
+def _order(kind: bytes, before: bytes, seen: set[bytes]) -> None:
+    """Raise `Broken` when this chunk cannot stand here: one header, first; one run of picture data; no unknown critical one."""
+    if (kind == b"IHDR") != (not seen):
+        raise Broken("its header chunk is not the first chunk")
+    if kind == b"IDAT" and before != b"IDAT" and b"IDAT" in seen:
+        raise Broken("its picture data are interrupted")
+    if kind == b"IEND" and b"IDAT" not in seen:
+        raise Broken("it holds no picture data")
+    if kind in PALETTES and (kind in seen or b"IDAT" in seen):
+        raise Broken("its palette or transparency is stated twice or too late")
+    if not kind.isalpha() or (kind[:1].isupper() and kind not in PICTURE):
+        raise Broken(f"it holds a chunk no picture has ({kind!r})")
+
+
+def _check(view: memoryview, kind: bytes, start: int, end: int) -> None:
+    if zlib.crc32(view[start - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+        raise Broken(f"the checksum of its {kind.decode('ascii')} chunk is wrong")
+
+
+def _ihdr(payload: memoryview, transparency: bytes, animated: bool) -> Header:
+    if len(payload) != 13:
+        raise Broken("its header chunk is not 13 bytes long")
+    width, height, bits, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", payload)
+    if not width or not height or bits not in DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
+        raise Broken("its header chunk states what no PNG has")
+    return Header(width, height, bits, colour, transparency, animated)
+
+
+def _orientation(payload: bytes) -> bytes:
+    """A new eXIf chunk; some writers put the six bytes in front that only JPEG has."""
+    value = exif.orientation(payload.removeprefix(b"Exif\0\0"))
+    if not value:
+        return b""
+    body = b"eXIf" + exif.minimal(value)
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -1,0 +1,154 @@
+"""One warm child, seen from the parent: started, asked, killed. Blocks its thread, so it runs in one of `Children`'s; not a pool.
+
+Why a plain process and two pipes, and not multiprocessing's forkserver: a forkserver imports the parent's main module again in each child
+(for `satchel` that is the whole command line), and a child forked from a long-lived process carries along whatever that process had open.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from satchel.domain.errors import NOT_READY, Later
+from satchel.postprocess import frames
+from satchel.postprocess.source import Source
+
+START_SECONDS = 30.0
+PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+"""What a child sees of the environment: enough to find Python, none of the passwords."""
+
+
+class Died(Exception):
+    """The child ended, or talked nonsense, in the middle of a job."""
+
+
+class TooSlow(Exception):
+    """The child was killed because the job took too long."""
+
+
+class Hello(msgspec.Struct):
+    """A child's first frame."""
+
+    level: list[str] = []
+    failed: str = ""
+
+
+class Reply(msgspec.Struct):
+    """A child's answer; `frames` tells what it says."""
+
+    width: int = 0
+    height: int = 0
+    lacks: list[str] = []
+    size: int = 0
+    error: str = ""
+    text: str = ""
+
+
+class Worker:
+    """A child process. Raises `Later` when it does not start or does not pass its self test. `level`: how far its isolation reached."""
+
+    def __init__(self, max_pixels: int) -> None:
+        command = [sys.executable, "-P", "-m", "satchel.postprocess.child", "--max-pixels", str(max_pixels)]
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, bufsize=0, start_new_session=True
+            )
+        except OSError as why:
+            raise not_ready(f"cannot be started ({why})") from why
+        assert self._process.stdin and self._process.stdout
+        self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._late = False
+        try:
+            self.level = self._hello()
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Kill the child after so long, which ends every read and write in the block.
+
+        Raises `TooSlow` then, and `Died` when the child ended by itself or talked nonsense.
+        """
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (EOFError, BrokenPipeError, msgspec.DecodeError) as why:
+            raise TooSlow if self._late else Died(str(why)) from why
+        finally:
+            timer.cancel()
+
+    def ask(self, kind: str, form: str, source: Source) -> Reply:
+        """Hand over the file and read the answer; the bytes it announces are still to be read. Call it inside `within`."""
+        try:
+            frames.send(self._to, msgspec.json.encode({"kind": kind, "format": form, "size": source.size}))
+            for block in source.blocks():
+                frames.send_bytes(self._to, block)
+        except BrokenPipeError:
+            pass  # A child that had no memory for the file has said so and ended.
+        reply = msgspec.json.decode(self._frame(), type=Reply)
+        if not 0 <= reply.size <= source.size + 64:
+            raise EOFError(f"an answer of {reply.size} bytes to {source.size} bytes")
+        return reply
+
+    def body(self, size: int) -> Iterator[memoryview]:
+        """The bytes that follow an answer; each block is valid until the next. Call it inside `within`."""
+        buffer = memoryview(bytearray(frames.BLOCK))
+        while size:
+            block = buffer[:size]
+            frames.receive_into(self._from, block)
+            yield block
+            size -= len(block)
+
+    def kill(self) -> None:
+        """End it at once, from any thread; `end` must still follow."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill it if need be, and release everything it held."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            pipe.close()
+
+    def _hello(self) -> list[str]:
+        try:
+            with self.within(START_SECONDS):
+                hello = msgspec.json.decode(self._frame(), type=Hello)
+        except (Died, TooSlow) as why:
+            raise not_ready("ended or hung while starting") from why
+        if hello.failed:
+            raise not_ready(f"failed its self test ({hello.failed})")
+        return hello.level
+
+    def _frame(self) -> bytes:
+        message = frames.receive(self._from)
+        if message is None:
+            raise EOFError("it ended without an answer")
+        return message
+
+    def _expire(self) -> None:
+        self._late = True
+        self._process.kill()
+
+
+def not_ready(what: str) -> Later:
+    return Later(
+        NOT_READY, f"The process that decodes pictures {what}: it is tried again; see the log of this host if it goes on.", after=10.0
+    )

@@ -1,0 +1,129 @@
+"""Gathers the rooms' config dataclasses. The only reader of environment and TOML: flag > environment > satchel.toml > default."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from satchel import coreapp, db, postprocess, upstream, volume
+
+SECTIONS: dict[str, type[Any]] = {
+    "database": db.Config,
+    "volume": volume.Config,
+    "upstream": upstream.Config,
+    "coreapp": coreapp.Config,
+    "postprocess": postprocess.Config,
+}
+PREFIX = "SATCHEL_"
+DATA_DIR = Path(".satchel")
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the text says which, where it was set and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`origins`: for each value that is not a default, where it was set."""
+
+    data_dir: Path
+    database: db.Config
+    volume: volume.Config
+    upstream: upstream.Config
+    coreapp: coreapp.Config
+    postprocess: postprocess.Config
+    origins: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def volume_path(self) -> Path:
+        """The media volume's folder."""
+        return self.volume.path or self.data_dir / "media"
+
+
+def load(data_dir: Path, environ: Mapping[str, str], toml: Path = Path("satchel.toml")) -> Settings:
+    """Merge all sources. Raises `SettingsError` for a name nobody knows (with the nearest one) or a value that does not fit."""
+    values: dict[str, tuple[Any, str]] = {}
+    values |= _from_toml(toml)
+    values |= _from_environment(environ)
+    for name, (_, origin) in values.items():
+        _check_name(name, origin)
+    built = {section: _section(section, config, values) for section, config in SECTIONS.items()}
+    return Settings(data_dir.absolute(), **built, origins={name: origin for name, (_, origin) in values.items()})
+
+
+def names() -> list[str]:
+    """Every setting as `section.name`."""
+    return [f"{section}.{item.name}" for section, config in SECTIONS.items() for item in fields(config)]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def _from_toml(path: Path) -> dict[str, tuple[Any, str]]:
+    if not path.is_file():
+        return {}
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    return {
+        f"{section}.{name}" if isinstance(inside, dict) else section: (value, str(path))
+        for section, inside in read.items()
+        for name, value in (inside.items() if isinstance(inside, dict) else [("", inside)])
+    }
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Names with a double underscore are settings; `…_FILE` names a file with the value, as container secrets do."""
+    found: dict[str, tuple[Any, str]] = {}
+    known = set(names())
+    for variable_, value in environ.items():
+        if not variable_.startswith(PREFIX) or "__" not in variable_:
+            continue
+        name = variable_.removeprefix(PREFIX).lower().replace("__", ".")
+        if name not in known and name.endswith("_file") and name.removesuffix("_file") in known:
+            name, value = name.removesuffix("_file"), _secret_file(variable_, value)
+        found[name] = (value, variable_)
+    return found
+
+
+def _secret_file(variable_: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{variable_} names {path}, which cannot be read: {error.strerror}.") from error
+
+
+def _check_name(name: str, origin: str) -> None:
+    if name in names():
+        return
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f" Did you mean {near[0]} ({variable(near[0])})?" if near else ""
+    raise SettingsError(f"{origin} sets {name}, which is no setting.{hint}")
+
+
+def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]) -> Any:
+    given = {}
+    for item in fields(config):
+        if (found := values.get(f"{section}.{item.name}")) is not None:
+            given[item.name] = _value(f"{section}.{item.name}", item.type, *found)
+    return config(**given)
+
+
+def _value(name: str, type_: Any, value: Any, origin: str) -> Any:
+    try:
+        return msgspec.convert(value, type=type_, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{origin} sets {name} to a value that does not fit: {error}.") from error
+
+
+def _path(type_: type[Any], value: Any) -> Any:
+    if type_ is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise msgspec.ValidationError(f"expected {type_.__name__}")

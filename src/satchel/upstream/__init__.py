@@ -1,0 +1,101 @@
+"""PORT Upstream: the network we hand to. `sandbox` now, `cloud` later; nothing outside this room branches on which it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from satchel.domain.media import Rendition
+
+
+@dataclass(frozen=True)
+class Config:
+    """`url`: where the upstream listens; `secret`: shared with it, never shown; `number`: the business's own, digits."""
+
+    kind: Literal["sandbox"] = "sandbox"
+    url: str = "http://127.0.0.1:9091"
+    secret: str = field(default="", repr=False)
+    number: str = "12025550100"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A stored instance of a rendition: `address` is the adapter's own text, `expires_net` is network time in seconds."""
+
+    address: str
+    expires_net: float
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One message to hand over. `id` is ours and the idempotency key; `world`: the one it was accepted under."""
+
+    id: str
+    world: str | None
+    to: str
+    type: str
+    mime: str
+    caption: str | None
+    filename: str | None
+    rendition: Rendition
+    copy: Copy
+
+
+@dataclass(frozen=True)
+class UpstreamEvent:
+    """Something the upstream reports. `kind`: "status", or another that we keep and do not act on; `body`: as it came."""
+
+    dedupe_key: str
+    kind: str
+    body: dict[str, Any]
+    message: str = ""
+    status: str = ""
+    at_net: float = 0.0
+    offset: float | None = None
+
+
+@dataclass(frozen=True)
+class UpstreamEvents:
+    """One POST of the upstream, its signature verified."""
+
+    world: str
+    events: list[UpstreamEvent]
+
+
+@dataclass(frozen=True)
+class State:
+    """`world` changes when the upstream forgot everything; `offset` = network time − wall time, seconds."""
+
+    world: str
+    offset: float
+
+
+class StaleCopy(Exception):
+    """The upstream does not hold the copy any more: put it there again, then send again."""
+
+
+class Upstream(Protocol):
+    """Every call raises `Later(UPSTREAM_DOWN)` when there is no answer.
+
+    It raises `Fault(UPSTREAM_REFUSED | WORLD_RESET)` when the upstream refuses for good.
+    """
+
+    name: str
+
+    async def put(self, rendition: Rendition, path: Path, known: str | None) -> Copy:
+        """Store the bytes at `path` encrypted under the rendition's key. `known`: address of an earlier copy, which may save the bytes.
+
+        Raises `Fault(MEDIA_CHANGED)` before anything leaves when the bytes are not the rendition's: a key never serves two.
+        """
+
+    async def send(self, envelope: Envelope) -> None:
+        """Hand a message over. The same id again changes nothing. Raises `StaleCopy`."""
+
+    def events(self, headers: Mapping[str, str], body: bytes) -> UpstreamEvents:
+        """Verify and read what the upstream posted; `headers` have lower-case names. Raises `Fault(BAD_CREDENTIALS | BAD_REQUEST)`."""
+
+    async def state(self) -> State:
+        """What the upstream says of itself."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,143 @@
+"""Upstream `sandbox`: the adapter for the simulated network, over HTTP and nothing else."""
+
+import asyncio
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, Fault, Later, storage_fault
+from satchel.domain.limits import encrypted_size
+from satchel.domain.media import Rendition
+from satchel.upstream import Config, Copy, Envelope, State, UpstreamEvents
+from satchel.upstream.sandbox import wire
+
+if TYPE_CHECKING:
+    import aiohttp
+
+IN_MEMORY = 1 << 20
+"""Files up to this many bytes are encrypted in memory, larger ones into a nameless file on the volume."""
+PATHS = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "document": "document"}
+QUICK, SLOW = 15.0, 300.0
+
+
+class _Uploaded(msgspec.Struct, frozen=True):
+    direct_path: str
+    expires: float
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    resume: str
+    direct_path: str = ""
+    expires: float = 0.0
+
+
+class Sandbox:
+    """`spool` opens a nameless temporary file on the volume."""
+
+    name = "sandbox"
+
+    def __init__(self, config: Config, spool: Callable[[], BinaryIO]) -> None:
+        self._config = config
+        self._spool = spool
+        self._session: aiohttp.ClientSession | None = None
+
+    async def put(self, rendition: Rendition, path: Path, known: str | None) -> Copy:
+        if known is not None and (copy := await self._still_there(rendition, known)) is not None:
+            return copy
+        blob, address = await asyncio.to_thread(self._seal, rendition, path)
+        try:
+            size = encrypted_size(address.file_length)
+            answer = await self._call("POST", f"/mms/{PATHS[rendition.media_type]}/{address.token}", blob, size)
+        finally:
+            blob.close()
+        stored = _read(answer, _Uploaded)
+        placed = wire.Address(stored.direct_path, address.file_enc_sha256, address.file_length)
+        return Copy(msgspec.json.encode(placed).decode(), stored.expires)
+
+    async def send(self, envelope: Envelope) -> None:
+        await self._call("POST", "/wire/messages", wire.envelope_json(envelope, self._config.number))
+
+    def events(self, headers: Mapping[str, str], body: bytes) -> UpstreamEvents:
+        wire.verified(self._config.secret, headers, body)
+        return wire.read_events(body)
+
+    async def state(self) -> State:
+        said = _read(await self._call("GET", "/wire/state"), _State)
+        return State(said.world, said.offset)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _still_there(self, rendition: Rendition, known: str) -> Copy | None:
+        """Ask before sending bytes: an encrypted blob that the sandbox still holds starts its time anew."""
+        address = msgspec.json.decode(known, type=wire.Address)
+        answer = await self._call("POST", f"/mms/{PATHS[rendition.media_type]}/{address.token}?resume=1", b"")
+        looked = _read(answer, _Looked)
+        if looked.resume != "complete":
+            return None
+        placed = wire.Address(looked.direct_path, address.file_enc_sha256, address.file_length)
+        return Copy(msgspec.json.encode(placed).decode(), looked.expires)
+
+    def _seal(self, rendition: Rendition, path: Path) -> tuple[BinaryIO, wire.Address]:
+        """Encrypt, and make sure before anything leaves that these were the rendition's bytes. Runs in a thread."""
+        # Imported where it is used: a Webapp verifies events and never encrypts.
+        from satchel.upstream.sandbox.encryption import encrypt
+
+        blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
+        try:
+            with path.open("rb", buffering=0) as source:
+                sealed = encrypt(source, blob, rendition.media_type, rendition.media_key)
+            if sealed.file_sha256.hex() != rendition.sha256:
+                raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
+            blob.seek(0)
+        except OSError as error:
+            blob.close()
+            raise storage_fault(error, "the encrypted blob") from error
+        except BaseException:
+            blob.close()
+            raise
+        return blob, wire.Address("", sealed.file_enc_sha256, sealed.file_length)
+
+    async def _call(self, method: str, path: str, body: bytes | BinaryIO | None = None, size: int | None = None) -> bytes:
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {self._config.secret}", "Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        limit = aiohttp.ClientTimeout(total=QUICK if size is None else SLOW, connect=3.0)
+        try:
+            async with self._connect().request(method, path, data=body, headers=headers, timeout=limit, allow_redirects=False) as answer:
+                said = await answer.content.read(1 << 20)
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} does not answer ({type(error).__name__}).") from error
+        if status == 200:
+            return said
+        if (refused := wire.refusal(said)) is not None:
+            raise refused
+        raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}.")
+
+    def _connect(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                self._config.url, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        return self._session
+
+
+class _State(msgspec.Struct, frozen=True):
+    world: str
+    offset: float = 0.0
+
+
+def _read(answer: bytes, shape: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(answer, type=shape)
+    except msgspec.DecodeError as error:
+        raise Later(UPSTREAM_DOWN, f"The network's answer could not be read: {error}.") from error

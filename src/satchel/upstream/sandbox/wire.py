@@ -1,0 +1,121 @@
+"""The JSON of the wire between node and sandbox (docs/reference/sandbox-wire.md): what goes out, what comes in, its signature."""
+
+import hashlib
+import hmac
+import json
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault
+from satchel.upstream import Envelope, StaleCopy, UpstreamEvent, UpstreamEvents
+
+SIGNATURE = "satchel-sandbox-signature"
+CLOCKS_APART = 300
+REFUSALS = {"invalid": UPSTREAM_REFUSED, "hash_mismatch": UPSTREAM_REFUSED, "wrong_world": WORLD_RESET}
+"""What the sandbox's slugs mean here; `stale_copy` is no refusal."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where the sandbox keeps a blob: the text in the copy table."""
+
+    direct_path: str
+    file_enc_sha256: bytes
+    file_length: int
+
+    @property
+    def token(self) -> str:
+        return upload_token(self.file_enc_sha256)
+
+
+class _Status(msgspec.Struct, frozen=True):
+    id: str
+    kind: str
+    message: str = ""
+    recipient: str = ""
+    status: str = ""
+    at: float = 0.0
+    offset: float | None = None
+
+
+class _Posted(msgspec.Struct, frozen=True):
+    world: str
+    events: list[dict[str, Any]]
+
+
+def upload_token(file_enc_sha256: bytes) -> str:
+    """The name of a blob in the upload path."""
+    return urlsafe_b64encode(file_enc_sha256).decode().rstrip("=")
+
+
+def envelope_json(envelope: Envelope, sender: str) -> bytes:
+    """The body that hands one message over."""
+    address = msgspec.json.decode(envelope.copy.address, type=Address)
+    media = {
+        "type": envelope.type,
+        "mime_type": envelope.mime,
+        "media_key": b64encode(envelope.rendition.media_key).decode(),
+        "direct_path": address.direct_path,
+        "file_sha256": b64encode(bytes.fromhex(envelope.rendition.sha256)).decode(),
+        "file_enc_sha256": b64encode(address.file_enc_sha256).decode(),
+        "file_length": address.file_length,
+    }
+    body = {
+        "world": envelope.world,
+        "id": envelope.id,
+        "to": envelope.to,
+        "from": sender,
+        "type": envelope.type,
+        "caption": envelope.caption,
+        "filename": envelope.filename,
+        "media": media,
+    }
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def refusal(body: bytes) -> Fault | StaleCopy | None:
+    """What a 4xx answer means; None when it is nothing that the page names, so worth another try."""
+    try:
+        said = msgspec.json.decode(body)
+        slug, details = said["error"], str(said.get("details", ""))
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return None
+    if slug == "stale_copy":
+        return StaleCopy(details)
+    if slug in REFUSALS:
+        return Fault(REFUSALS[slug], f"The network refused it: {details or slug}")
+    return None
+
+
+def sign(secret: str, body: bytes, at: int) -> str:
+    """The signature header's value for a body posted at this wall time, in seconds."""
+    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
+    return f"t={at},v1={mac.hexdigest()}"
+
+
+def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float | None = None) -> None:
+    """Raise `Fault(BAD_CREDENTIALS)` unless the body was signed with the secret within the last five minutes."""
+    given = headers.get(SIGNATURE, "")
+    stamp = given.partition(",")[0].removeprefix("t=")
+    at = int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 16 else 0
+    if not secret or not hmac.compare_digest(sign(secret, body, at).encode(), given.encode()):
+        raise Fault(BAD_CREDENTIALS, "The signature does not fit: node and sandbox must know the same secret.")
+    if abs((time.time() if now is None else now) - at) > CLOCKS_APART:
+        raise Fault(BAD_CREDENTIALS, f"The signature is more than {CLOCKS_APART} s away from this node's clock: set both clocks.")
+
+
+def read_events(body: bytes) -> UpstreamEvents:
+    """Read a verified body. Raises `Fault(BAD_REQUEST)`."""
+    try:
+        posted = msgspec.json.decode(body, type=_Posted)
+        return UpstreamEvents(posted.world, [_event(item) for item in posted.events])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
+
+
+def _event(given: dict[str, Any]) -> UpstreamEvent:
+    read = msgspec.convert(given, type=_Status)
+    return UpstreamEvent(read.id, read.kind, json.loads(json.dumps(given)), read.message, read.status, read.at, read.offset)

@@ -1,0 +1,62 @@
+"""PORT Volume: where the bytes lie. Keys are `shared/<media id>` and `renditions/<id>`; what is published is never rewritten."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True)
+class Config:
+    """`path`: the folder; None means `media` in the data directory."""
+
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What `put` wrote. `size`: bytes; `sha256`: 64 hexadecimal digits; `stamp`: changes when the file is changed by hand."""
+
+    size: int
+    sha256: str
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """An open file: its size in bytes and its blocks. The blocks must be read to their end, or closed."""
+
+    size: int
+    blocks: AsyncIterator[bytes]
+
+
+class Volume(Protocol):
+    """Every call raises `Later(VOLUME_MISSING)` while the volume is not the one we know.
+
+    Writes raise `Fault(VOLUME_FULL | VOLUME_NOT_WRITABLE)`; a key that is not there raises `Fault(MEDIA_GONE)`.
+    """
+
+    def present(self) -> bool:
+        """Whether the volume is there and is the one we know."""
+
+    async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
+        """Publish the whole body, durably, under a key that does not exist yet. Publishes nothing if the body raises."""
+
+    def open(self, key: str) -> AbstractAsyncContextManager[Content]:
+        """Read a file."""
+
+    async def delete(self, key: str) -> None:
+        """Remove a file; one that is not there is no error."""
+
+    async def stat(self, key: str) -> str | None:
+        """The stamp of a file, None when there is none."""
+
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        """A real path with the file's bytes, for as long as the context lasts."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A path on local disk at which nothing exists yet; whatever is there at the end of the context is removed."""
+
+    def spool(self) -> BinaryIO:
+        """An open temporary file that has no name and leaves nothing behind."""

@@ -1,0 +1,132 @@
+"""Who is asking: Basic at the login, a signed token afterwards. Tokens cost no row; a user's epoch ends all older ones at once."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+
+import argon2
+import jwt
+from cachetools import TTLCache
+
+from satchel.db import Database, settings, users
+from satchel.db.users import User
+from satchel.domain.errors import BAD_CREDENTIALS, FORBIDDEN, Fault
+from satchel.domain.limits import TOKEN_LIFE
+
+REMEMBER = 300.0
+"""Seconds for which a verified password needs no hashing: old clients log in before every call."""
+HASHES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Token:
+    """`expires_at`: wall time in seconds."""
+
+    value: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"Token(expires_at={self.expires_at})"
+
+
+def hash_password(password: str) -> str:
+    """An argon2id hash with its parameters inside."""
+    return argon2.PasswordHasher().hash(password)
+
+
+def fits(password_hash: str, password: str) -> bool:
+    """Whether the hash is of this password. Takes some 50 ms of CPU."""
+    try:
+        return argon2.PasswordHasher().verify(password_hash, password)
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        return False
+
+
+def mint(user: User, key: str) -> Token:
+    """A token for seven days."""
+    expires_at = time.time() + TOKEN_LIFE
+    claims = {"sub": user.name, "epoch": user.epoch, "jti": secrets.token_hex(8), "exp": int(expires_at)}
+    return Token(jwt.encode(claims, key, algorithm="HS256"), int(expires_at))
+
+
+class Gate:
+    """Checks credentials against the database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._key: str | None = None
+        self._nobody = hash_password(secrets.token_hex(8))
+        self._pepper = secrets.token_bytes(32)
+        self._verified: TTLCache[bytes, bool] = TTLCache(maxsize=10_000, ttl=REMEMBER)
+        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+
+    async def login(self, authorization: str | None) -> tuple[Token, User]:
+        """A token for a Basic header. Raises `Fault(BAD_CREDENTIALS)`."""
+        name, password = _basic(authorization)
+        user = await self._db.read(lambda tx: users.find(tx, name))
+        right = await self._right(user, password)
+        if user is None or not right:
+            raise _wrong("Invalid credentials.")
+        return mint(user, await self._token_key()), user
+
+    async def user(self, authorization: str | None) -> User:
+        """Who bears this token. Raises `Fault(BAD_CREDENTIALS)`."""
+        scheme, _, value = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise _wrong("Send the header Authorization: Bearer <token>; POST /v1/users/login gives one.")
+        try:
+            claims = jwt.decode(
+                value.strip(), await self._token_key(), algorithms=["HS256"], options={"require": ["exp", "sub", "epoch", "jti"]}
+            )
+        except jwt.ExpiredSignatureError:
+            raise _wrong("The token has expired: log in again.") from None
+        except jwt.InvalidTokenError:
+            raise _wrong("The token is not one of this node: log in again.") from None
+        user = await self._db.read(lambda tx: users.find(tx, str(claims["sub"])))
+        if user is None or user.epoch != claims["epoch"]:
+            raise _wrong("The token is no longer valid: log in again.")
+        return user
+
+    async def admin(self, authorization: str | None) -> User:
+        """Like `user`, and raises `Fault(FORBIDDEN)` for anybody but an administrator."""
+        user = await self.user(authorization)
+        if user.role != "ROLE_ADMIN":
+            raise Fault(FORBIDDEN, "Only an administrator may do this.")
+        return user
+
+    async def _right(self, user: User | None, password: str) -> bool:
+        """Whether the password is the user's. Hashes for an unknown name too: the time must not tell who exists."""
+        known = user.password_hash if user else self._nobody
+        mark = hmac.new(self._pepper, f"{known}\0{password}".encode(), hashlib.sha256).digest()
+        if mark in self._verified:
+            return True
+        async with self._hashing:
+            right = await asyncio.to_thread(fits, known, password)
+        if right:
+            self._verified[mark] = True
+        return right
+
+    async def _token_key(self) -> str:
+        if self._key is None:
+            self._key = await self._db.write(settings.token_key)
+        return self._key
+
+
+def _basic(authorization: str | None) -> tuple[str, str]:
+    scheme, _, value = (authorization or "").partition(" ")
+    try:
+        name, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        name = colon = password = ""
+    if scheme.lower() != "basic" or not colon:
+        raise _wrong("Send the user name and password as HTTP Basic authorization (curl -u user:password).")
+    return name, password
+
+
+def _wrong(details: str) -> Fault:
+    return Fault(BAD_CREDENTIALS, details)

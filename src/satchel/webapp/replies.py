@@ -1,0 +1,72 @@
+"""What we say over HTTP: the envelope of the contract under /v1, problem details under /_satchel."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from satchel.domain.errors import MEDIA_UNKNOWN, Fault, Later
+from satchel.domain.statuses import errors_of
+
+META = {"version": "v2.57.2", "api_status": "stable"}
+"""Old clients read this as the version of the node that they were written for."""
+
+
+def reply(body: dict[str, Any] | None = None, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON object with `meta`; never an empty body."""
+    return Response(msgspec.json.encode({**(body or {}), "meta": META}), status, headers, media_type="application/json")
+
+
+def error_reply(error: Fault | Later, path: str, allow: str | None = None) -> Response:
+    """A fault or a delay at the door. `allow`: the methods that a 405 names."""
+    situation = error.situation
+    headers = {"Satchel-Error": situation.slug, **({"Allow": allow} if allow else {})}
+    status = situation.status
+    if isinstance(error, Later):
+        status = 503
+        headers["Retry-After"] = str(max(1, round(error.after)))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Basic" if path == "/v1/users/login" else "Bearer"
+    if situation is MEDIA_UNKNOWN and path.startswith("/v1/media/"):
+        return Response(b"", 404, headers)  # the one answer of the contract without a body
+    if path.startswith("/_satchel/"):
+        return problem(status, situation.title, error.details, headers, situation.code)
+    return reply({"errors": errors_of(Fault(situation, error.details))}, status, headers)
+
+
+def problem(status: int, title: str, details: str, headers: dict[str, str], code: int) -> Response:
+    """RFC 9457."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": details, "onprem_code": code}
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/problem+json")
+
+
+class Draining:
+    """Sends a response before the request's body was read, then reads a little of it: a connection reset would eat the answer."""
+
+    BYTES = 1 << 20
+    SECONDS = 2.0
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._response.headers["connection"] = "close"
+        start = {"type": "http.response.start", "status": self._response.status_code, "headers": self._response.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self._response.body, "more_body": True})
+        try:
+            async with asyncio.timeout(self.SECONDS):
+                await self._drain(receive)
+        except TimeoutError:
+            pass
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _drain(self, receive: Receive) -> None:
+        taken = 0
+        while taken < self.BYTES:
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                return

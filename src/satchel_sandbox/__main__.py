@@ -1,0 +1,38 @@
+"""`python -m satchel_sandbox`: reads the command line and the secret, then hands over to `server.run`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+SECRET = "SATCHEL_SANDBOX_SECRET"
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    secret = os.environ.get(SECRET, "")
+    if not secret:
+        print(f"{SECRET} is not set: give the sandbox and the node the same secret.", file=sys.stderr)
+        return 3
+    if not given.node.startswith(("http://", "https://")):
+        print(f"The node's address {given.node!r} is no URL: write it like http://127.0.0.1:9090.", file=sys.stderr)
+        return 3
+    if given.data_dir is None and not given.memory:
+        print("The sandbox has no place for its data: give --data-dir, or --memory to keep nothing.", file=sys.stderr)
+        return 3
+    from .server import Options, run  # late: --help and wrong usage answer at once
+
+    return run(Options(given.port, given.node, secret, given.data_dir, given.memory))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m satchel_sandbox", description="The simulated network: a media server and phones.")
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--node", required=True, metavar="URL", help="where the node listens")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder for everything the network must remember")
+    parser.add_argument("--memory", action="store_true", help="remember nothing after the end")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""The one way to refuse a request: a slug, a status and a sentence. Not for faults of our own, which stay exceptions."""
+
+
+class Refusal(Exception):
+    """We decided against it; `details` is shown to the caller and holds no key and no query string."""
+
+    def __init__(self, status: int, slug: str, details: str) -> None:
+        super().__init__(f"{slug}: {details}")
+        self.status = status
+        self.slug = slug
+        self.details = details
+
+
+def invalid(details: str) -> Refusal:
+    """The request does not follow the wire page or the control API."""
+    return Refusal(400, "invalid", details)

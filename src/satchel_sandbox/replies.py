@@ -1,0 +1,33 @@
+"""JSON answers and refusals, the same for the wire and for the control API."""
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from .errors import Refusal
+
+
+def reply(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+async def on_refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return reply({"error": error.slug, "details": error.details}, error.status)
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """An unknown path or method."""
+    assert isinstance(error, HTTPException)
+    slug = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+    return reply({"error": slug, "details": f"There is no {request.method} {request.url.path} here."}, error.status_code)
+
+
+async def on_disconnect(_: Request, error: Exception) -> Response:
+    """The caller went away in the middle of its body; nobody reads this."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=400)
+
+
+HANDLERS = {Refusal: on_refusal, HTTPException: on_http, ClientDisconnect: on_disconnect}

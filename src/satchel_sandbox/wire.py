@@ -1,0 +1,94 @@
+"""The node's doors: state, upload, intake, and the download of an encrypted blob (docs/reference/sandbox-wire.md, 1 and 2)."""
+
+import hmac
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from . import envelope
+from .copies import Copy
+from .errors import Refusal, invalid
+from .network import Network
+from .replies import reply
+
+log = logging.getLogger("sandbox.wire")
+
+LARGEST_BLOB = 110 * 1024 * 1024  # bytes
+LARGEST_ENVELOPE = 1024 * 1024  # bytes
+KINDS = ("image", "video", "audio", "document")
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?")  # 32 bytes: the last digit carries four bits
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Wire:
+    """Handlers over one network; `base` is the sandbox's own address, without a slash at the end."""
+
+    def __init__(self, network: Network, secret: str, base: str) -> None:
+        self._network, self._base = network, base
+        self._authorization = f"Bearer {secret}".encode()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/wire/state", self._authorized(self._state)),
+            Route("/wire/messages", self._authorized(self._send), methods=["POST"]),
+            Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
+            Route("/v/{name}", self._download),
+        ]
+
+    def _authorized(self, handler: Handler) -> Handler:
+        async def checked(request: Request) -> Response:
+            given = request.headers.get("authorization", "").encode("latin-1")
+            if not hmac.compare_digest(given, self._authorization):
+                log.warning("refused %s: the secret is missing or wrong", request.url.path)
+                raise Refusal(401, "unauthorized", "The secret is missing or wrong: node and sandbox must be given the same one.")
+            return await handler(request)
+
+        return checked
+
+    async def _state(self, _: Request) -> Response:
+        clock = self._network.clock
+        return reply({"world": self._network.world.id, "now": clock.now(), "offset": clock.offset})
+
+    async def _send(self, request: Request) -> Response:
+        body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
+        message = envelope.parse(body)
+        return reply({"id": message.id, "at": await self._network.send(message)})
+
+    async def _upload(self, request: Request) -> Response:
+        kind, token = request.path_params["kind"], request.path_params["token"]
+        if kind not in KINDS:
+            raise invalid(f"The kind {kind!r} is unknown: use {', '.join(KINDS)}.")
+        if not _TOKEN.fullmatch(token):
+            raise invalid("The token is not the base64url of a SHA-256.")
+        if "content-length" not in request.headers:
+            raise invalid("The upload has no Content-Length: name the length of the encrypted blob.")
+        token, length = token.rstrip("="), int(request.headers["content-length"])
+        if length > LARGEST_BLOB:
+            raise invalid(f"The encrypted blob has {length} bytes, the most is {LARGEST_BLOB}.")
+        if length == 0 and request.query_params.get("resume") == "1":
+            copy = await self._network.look(token)
+            return reply({"resume": "complete", **self._shown(copy)} if copy else {"resume": "0"})
+        return reply(self._shown(await self._network.upload(kind, token, _capped(request, LARGEST_BLOB))))
+
+    def _shown(self, copy: Copy) -> dict[str, object]:
+        return {"url": self._base + copy.direct_path, "direct_path": copy.direct_path, "expires": copy.expires}
+
+    async def _download(self, request: Request) -> Response:
+        file = await self._network.download(f"{request.url.path}?{request.url.query}")
+        return FileResponse(file, media_type="application/octet-stream")
+
+
+async def _capped(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The body, refused once it is larger than allowed."""
+    size = 0
+    async for block in request.stream():
+        size += len(block)
+        if size > most:
+            raise invalid(f"The body is larger than {most} bytes.")
+        yield block

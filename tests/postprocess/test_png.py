@@ -1,0 +1,147 @@
+"""The PNG stripper: what goes, what stays, what is refused; and that no bytes make it do anything but strip or raise `Broken`."""
+
+import io
+import random
+import struct
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from satchel.postprocess import exif, png
+from satchel.postprocess.broken import Broken
+
+from . import pictures
+from .pictures import chunk, chunks, pixels, scene, with_chunk
+
+SMALL = pictures.png(scene(16, 16))
+KINDS = {
+    "rgb": SMALL,
+    "grey": pictures.png(scene(mode="L")),
+    "one bit": pictures.png(scene(mode="1")),
+    "palette": pictures.png(scene(mode="P")),
+    "palette with transparency": pictures.png(scene(mode="P"), transparency=3),
+    "grey and alpha": pictures.png(scene(mode="LA")),
+    "alpha": pictures.png(scene(mode="RGBA")),
+    "16 bits": pictures.png(Image.new("I;16", (9, 9), 40_000)),
+    "interlaced": pictures.interlaced(),
+}
+
+
+@pytest.mark.parametrize("data", KINDS.values(), ids=KINDS.keys())
+def test_stripping_keeps_the_pixels_and_is_done_after_once(data: bytes) -> None:
+    stripped = png.strip(data)
+    assert pixels(stripped) == pixels(data)
+    assert png.strip(stripped) == stripped
+
+
+def test_text_time_and_private_chunks_go_and_colour_stays() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "somebody")
+    text.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
+    data = pictures.png(pnginfo=text, icc_profile=b"profile", dpi=(72, 72))
+    for kind, payload in ((b"gAMA", struct.pack(">I", 45455)), (b"sRGB", b"\0"), (b"prVt", b"private"), (b"tIME", bytes(7))):
+        data = with_chunk(data, kind, payload)
+    before, after = [[kind for kind, _ in chunks(stage)] for stage in (data, png.strip(data))]
+    assert {b"tEXt", b"iTXt", b"pHYs", b"prVt", b"tIME"} <= set(before)
+    assert sorted(set(after)) == [b"IDAT", b"IEND", b"IHDR", b"gAMA", b"iCCP", b"sRGB"]
+
+
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+def test_the_orientation_stays_alone(prefix: bytes) -> None:
+    written = Image.Exif()
+    written[0x0112], written[0x010F] = 6, "maker"
+    data = with_chunk(SMALL, b"eXIf", prefix + written.tobytes().removeprefix(b"Exif\0\0"))
+    assert (b"eXIf", exif.minimal(6)) in chunks(png.strip(data))
+    with Image.open(io.BytesIO(png.strip(data))) as picture:
+        assert dict(picture.getexif()) == {0x0112: 6}
+
+
+def test_an_orientation_that_is_not_valid_goes_and_so_does_a_second_one() -> None:
+    assert png.strip(with_chunk(SMALL, b"eXIf", exif.minimal(9))) == png.strip(SMALL)
+    one = with_chunk(SMALL, b"eXIf", exif.minimal(3))
+    assert png.strip(with_chunk(one, b"eXIf", exif.minimal(8))) == png.strip(one)
+
+
+def test_what_follows_the_end_goes() -> None:
+    assert png.strip(SMALL + b"PK\x03\x04 an archive") == png.strip(SMALL)
+
+
+def test_every_cut_is_found() -> None:
+    for length in range(len(SMALL)):
+        with pytest.raises(Broken):
+            png.strip(SMALL[:length])
+
+
+def test_a_picture_that_may_go_out_lacks_nothing() -> None:
+    found = png.header(SMALL)
+    assert (found.width, found.height, found.lacks) == (16, 16, ())
+
+
+def test_what_a_picture_lacks_is_read_from_its_header() -> None:
+    assert png.header(KINDS["16 bits"]).lacks == ("16 bits per sample; images must have at most 8",)
+    assert png.header(pictures.animation()).lacks == ("an animation; images must be still",)
+
+
+HEADER = chunk(b"IHDR", SMALL[16:29])
+BROKEN = [
+    (b"", "does not begin"),
+    (SMALL[:8] + SMALL[33:], "not the first"),
+    (SMALL[:33] + HEADER + SMALL[33:], "not the first"),
+    (SMALL[:33] + chunk(b"IEND", b""), "no picture"),
+    (with_chunk(SMALL, b"CgBI", b""), "no picture has"),
+    (with_chunk(SMALL, b"a\0bc", b""), "no picture has"),
+    (with_chunk(with_chunk(SMALL, b"tEXt", b"", b"IEND"), b"IDAT", b"", b"IEND"), "interrupted"),
+    (with_chunk(SMALL, b"tRNS", bytes(6), b"IEND"), "too late"),
+    (SMALL.replace(b"IEND\xae", b"IEND\xaf"), "checksum of its IEND"),
+    (SMALL[:60] + bytes([SMALL[60] ^ 1]) + SMALL[61:], "checksum of its IDAT"),
+]
+
+
+@pytest.mark.parametrize(("data", "why"), BROKEN, ids=[f"{number} {why}" for number, (_, why) in enumerate(BROKEN)])
+def test_what_no_decoder_takes_is_broken(data: bytes, why: str) -> None:
+    with pytest.raises(Broken, match=why):
+        png.strip(data)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        (0, 1, 8, 2, 0, 0, 0),
+        (1, 0, 8, 2, 0, 0, 0),
+        (1, 1, 4, 2, 0, 0, 0),
+        (1, 1, 8, 5, 0, 0, 0),
+        (1, 1, 8, 2, 1, 0, 0),
+        (1, 1, 8, 2, 0, 0, 2),
+    ],
+)
+def test_a_header_that_states_what_no_png_has_is_broken(payload: tuple[int, ...]) -> None:
+    with pytest.raises(Broken, match="header chunk"):
+        png.header(SMALL[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", *payload)) + SMALL[33:])
+
+
+def test_a_palette_picture_without_palette_is_broken() -> None:
+    with pytest.raises(Broken, match="palette"):
+        png.header(SMALL[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 3, 0, 0, 0)) + SMALL[33:])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from([SMALL, KINDS["palette with transparency"], pictures.animation()]), st.integers(0, 2**32), st.integers(1, 12))
+def test_changed_bytes_are_stripped_or_broken_and_nothing_else(data: bytes, seed: int, changes: int) -> None:
+    dice, mutated = random.Random(seed), bytearray(data)
+    for _ in range(changes):
+        mutated[dice.randrange(8, len(mutated))] = dice.randrange(256)
+    try:
+        png.header(mutated)
+        stripped = png.strip(mutated)
+    except Broken:
+        return
+    assert png.strip(stripped) == stripped
+
+
+def test_a_million_chunks_take_time_linear_in_their_number() -> None:
+    begin = time.process_time()
+    png.strip(SMALL[:33] + chunk(b"prVt", b"") * 200_000 + SMALL[33:])
+    assert time.process_time() - begin < 3
