@@ -20,7 +20,7 @@ class Clock:
 
 def rfc3339(at: float) -> str:
     """`2026-01-01T00:00:00.000Z`, cut to milliseconds."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(text: str) -> float | None:

@@ -90,6 +90,7 @@ class Outbox:
     async def step(self) -> None:
         """One POST, or one wait for something to post."""
         self._more.clear()
+        self._hurry.clear()  # before the rows are read: whoever hurries from now on is heard
         now = asyncio.get_running_loop().time()
         aside = {lane for lane, (due, _) in self._aside.items() if due > now}
         world, batch = await self._store.read(lambda tx: (load(tx).id, events.heads(tx, aside, self._limit)))
@@ -108,7 +109,6 @@ class Outbox:
         elif 400 <= status < 500 and status not in (401, 408, 429):
             self._refused(batch)
         else:
-            self._hurry.clear()
             await _within(self._hurry, self._wait)
             self._wait = min(self._wait * 2, LONGEST_WAIT)
 

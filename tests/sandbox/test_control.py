@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from .crypt import plaintext, seal
-from .node import Node
+from .node import Node, listening
 from .running import PHONE, Sandbox, envelope, running
 
 pytestmark = pytest.mark.anyio
@@ -92,8 +92,8 @@ async def test_clock(sandbox: Sandbox, node: Node) -> None:
     assert state["offset"] == 15 * 86400.0
 
 
-async def test_reset(node: Node, tmp_path: Path) -> None:
-    async with running(node.url, tmp_path) as sandbox:
+async def test_reset(tmp_path: Path) -> None:
+    async with listening() as node, running(node.url, tmp_path) as sandbox:
         _, old = await sandbox.call("GET", "/wire/state", headers=sandbox.authorization)
         message = await sandbox.deliver("m", seal(plaintext(100_000)))
         await sandbox.messages()
@@ -115,8 +115,8 @@ async def test_reset(node: Node, tmp_path: Path) -> None:
         assert [m["id"] for m in await sandbox.messages()] == ["m"]
 
 
-async def test_reset_in_the_middle_of_work(node: Node, tmp_path: Path) -> None:
-    async with running(node.url, tmp_path) as sandbox:
+async def test_reset_in_the_middle_of_work(tmp_path: Path) -> None:
+    async with listening() as node, running(node.url, tmp_path) as sandbox:
         big = seal(plaintext(64) * 300_000)
         await sandbox.deliver("big", big)
         uploads = [asyncio.create_task(sandbox.upload(seal(plaintext(64) * 50_000 + bytes([n])))) for n in range(4)]
@@ -127,6 +127,35 @@ async def test_reset_in_the_middle_of_work(node: Node, tmp_path: Path) -> None:
         worlds = {folder.name for folder in (tmp_path / "phones").iterdir()} | {folder.name for folder in (tmp_path / "vault").iterdir()}
         assert worlds == {new["world"]}
         assert not list(tmp_path.rglob("*.part"))
+
+
+async def test_a_restart_remembers(node: Node, tmp_path: Path) -> None:
+    sealed = seal(plaintext(5000))
+    async with running(node.url, tmp_path) as sandbox:
+        _, before = await sandbox.call("GET", "/wire/state", headers=sandbox.authorization)
+        message = await sandbox.deliver("m", sealed)
+        await sandbox.messages()
+        await sandbox.call("PUT", "/sandbox/clock", json={"advance": "13d"})
+    async with running(node.url, tmp_path) as sandbox:
+        _, after = await sandbox.call("GET", "/wire/state", headers=sandbox.authorization)
+        assert (after["world"], after["offset"]) == (before["world"], 13 * 86400.0)
+        assert (await sandbox.bytes(message["media"]["direct_path"]))[2] == sealed.blob
+        assert [m["media"]["state"] for m in await sandbox.messages("0s")] == ["downloaded"]
+
+
+async def test_an_encrypted_blob_removed_by_hand(node: Node, tmp_path: Path) -> None:
+    sealed = seal(plaintext(5000))
+    async with running(node.url, tmp_path) as sandbox:
+        _, copy = await sandbox.upload(sealed)
+        (file,) = tmp_path.glob("vault/*/*.enc")
+        file.unlink()
+        assert (await sandbox.bytes(copy["direct_path"]))[0] == 404
+        await sandbox.send(envelope("lost", sealed.media(copy["direct_path"])))
+        assert (await sandbox.messages())[0]["media"]["state"] == "unavailable"
+        assert await sandbox.upload(sealed, "?resume=1", data=b"") == (200, {"resume": "0"})
+        _, again = await sandbox.upload(sealed)
+        assert again["direct_path"] == copy["direct_path"]
+        assert (await sandbox.bytes(copy["direct_path"]))[2] == sealed.blob
 
 
 async def test_reset_while_the_node_is_down(unused_node: str) -> None:

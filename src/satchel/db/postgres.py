@@ -78,7 +78,7 @@ class Postgres:
         self._url = url
         self._options = (
             f"-c idle_in_transaction_session_timeout={int(idle_limit * 1000)} -c lock_timeout=10000 "
-            "-c default_transaction_isolation='read\\ committed'"
+            "-c default_transaction_isolation=read\\ committed"
         )
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="postgres")

@@ -1,6 +1,7 @@
 """What a probe and a rendition do to a picture. Runs inside the child only: the one place where Pillow sees bytes from outside.
 
-The header is judged first; a picture it already rules out is never decoded. Pillow gets the stripped bytes, so no metadata reach it.
+The header is judged first; a picture it already rules out is never decoded. Pillow gets the bare picture: metadata could inflate
+beyond all bounds, and make it import modules, which a child cannot.
 """
 
 import io
@@ -45,8 +46,8 @@ def probe(data: memoryview, kind: str, max_pixels: int) -> Look:
     if found.lacks:
         return found
     if kind == "jpeg":
-        _decode_jpeg(jpeg.strip(data))
-    elif _decode_png(png.strip(data, png.PICTURE), png.header(data)):
+        _decode_jpeg(jpeg.strip(data, bare=True))
+    elif _decode_png(png.strip(data, bare=True), png.header(data)):
         return Look(found.width, found.height, ("transparent pixels; images must be opaque",))
     return found
 

@@ -66,8 +66,11 @@ def header(data: bytes | bytearray | memoryview) -> Header:
     raise Broken("it has no frame header")
 
 
-def strip(data: bytes | bytearray | memoryview) -> bytes:
-    """The same picture without metadata: equal pixels, at most 34 bytes longer than it was. Raises `Broken`."""
+def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
+    """The same picture without metadata: equal pixels, at most 34 bytes longer than it was. Raises `Broken`.
+
+    `bare`: also without orientation and ICC profile, for a decoder that is only to prove that the pixels are there.
+    """
     view = memoryview(data)
     parts: list[bytes | memoryview] = [b"\xff\xd8"]
     frames = scans = exifs = 0
@@ -78,10 +81,12 @@ def strip(data: bytes | bytearray | memoryview) -> bytes:
             if frames > 1 or (scans and not frames):
                 raise Broken("it has two frame headers" if frames > 1 else "it has a scan before its frame header")
             parts.append(view[start - 4 : end])
-        elif marker == APP1 and not scans and bytes(view[start : start + 5]) == b"Exif\0":
+        elif scans or (bare and marker in (APP1, APP2)):
+            continue
+        elif marker == APP1 and bytes(view[start : start + 5]) == b"Exif\0":
             exifs += 1
             parts += [_orientation(bytes(view[start:end]))] if exifs == 1 else []
-        elif APP0 <= marker <= APP15 and not scans:
+        elif APP0 <= marker <= APP15:
             parts.append(_application(marker, bytes(view[start:end])))
     if not scans:
         raise Broken("it holds no picture data")

@@ -57,9 +57,12 @@ def header(data: bytes | bytearray | memoryview) -> Header:
     return found
 
 
-def strip(data: bytes | bytearray | memoryview, keep: frozenset[bytes] = KEPT) -> bytes:
-    """The same picture with only the chunks in `keep`, eXIf cut down to the orientation: equal pixels. Raises `Broken`."""
-    view = memoryview(data)
+def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
+    """The same picture without metadata: equal pixels, at most 38 bytes longer than it was. Raises `Broken`.
+
+    `bare`: also without orientation and colour chunks, for a decoder that is only to prove that the pixels are there.
+    """
+    view, keep = memoryview(data), PICTURE if bare else KEPT
     parts: list[bytes | memoryview] = [SIGNATURE]
     exifs = 0
     for kind, start, end in _chunks(view):

@@ -1,0 +1,103 @@
+"""The lane protocol, step by step, on both engines."""
+
+import pytest
+
+from satchel.db import Database, Tx, lanes
+from satchel.db.lanes import Claimed
+
+pytestmark = pytest.mark.anyio
+
+
+async def claim(db: Database, token: str, ttl: float = 30.0) -> Claimed | None:
+    return await db.write(lambda tx: lanes.claim(tx, "k", token, ttl), durable=False)
+
+
+async def claimed(db: Database, token: str, ttl: float = 30.0) -> Claimed:
+    lane = await claim(db, token, ttl)
+    assert lane is not None
+    return lane
+
+
+async def lane_row(db: Database) -> tuple[float | None, str | None, int]:
+    row = await db.read(lambda tx: tx.one("SELECT run_at - :now, lease, claims FROM lane WHERE name = 'a'"))
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+async def test_a_woken_lane_is_claimed_once(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    assert (await claimed(db, "one")).name == "a"
+    assert await claim(db, "two") is None
+
+
+async def test_waking_a_leased_lane_changes_nothing(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    await claimed(db, "one")
+    before = await lane_row(db)
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    after = await lane_row(db)
+    assert after[1] == "one"
+    assert after[0] == pytest.approx(before[0], abs=5)
+
+
+async def test_waking_a_lane_that_waits_makes_it_due(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    lane = await claimed(db, "one")
+    await db.write(lambda tx: lanes.release(tx, lane, 900.0))
+    assert await claim(db, "two") is None
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    assert await claim(db, "two") is not None
+
+
+async def test_the_token_is_the_fence(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    old = await claimed(db, "old", ttl=-1.0)  # its lease has run out already
+    new = await claimed(db, "new")
+
+    def both(tx: Tx) -> tuple[bool, bool, bool]:
+        return lanes.fence(tx, old), lanes.extend(tx, old, 30.0), lanes.fence(tx, new)
+
+    assert await db.write(both) == (False, False, True)
+    await db.write(lambda tx: lanes.release(tx, old, None))
+    assert (await lane_row(db))[1] == "new"
+
+
+async def test_a_restarted_worker_frees_its_own_lanes_and_only_those(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake_all(tx, ["a", "b"], "k"))
+    await claimed(db, "host.core.0/x")
+    await claimed(db, "host.core.01/y")
+    assert await db.read(lambda tx: lanes.left_by(tx, "host.core.0")) == ["a"]
+    await db.write(lambda tx: lanes.free(tx, "a", "host.core.0"))
+    assert (await claimed(db, "z")).name == "a"
+
+
+async def test_a_lane_that_kills_its_workers_is_leased_for_longer_each_time(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    ttls = [(await claimed(db, f"w/{n}", ttl=-1.0)).ttl(30.0) for n in range(9)]
+    assert ttls[:2] == [30.0, 30.0]
+    assert ttls[2:4] == [60.0, 120.0]
+    assert max(ttls) == lanes.LONGEST_LEASE
+    assert await db.read(lambda tx: lanes.left_by(tx, "w")) == []  # not freed at a restart either
+
+
+async def test_a_settled_item_forgets_earlier_claims(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    for n in range(3):
+        lane = await claimed(db, f"w/{n}", ttl=-1.0)
+    await db.write(lambda tx: lanes.settled(tx, lane))
+    assert (await lane_row(db))[2] == 0
+
+
+async def test_the_lane_that_has_been_due_longest_comes_first(db: Database) -> None:
+    for name in ("c", "a", "b"):
+        await db.write(lambda tx, name=name: lanes.wake(tx, name, "k"))
+    assert [(await claimed(db, name)).name for name in "123"] == ["c", "a", "b"]
+
+
+async def test_next_due_is_seconds_from_now(db: Database) -> None:
+    assert await db.read(lanes.next_due) is None
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    lane = await claimed(db, "w")
+    await db.write(lambda tx: lanes.release(tx, lane, 100.0))
+    after = await db.read(lanes.next_due)
+    assert after is not None and 0 < after <= 100.0

@@ -1,0 +1,51 @@
+"""The child processes of a process, read from /proc: enough to watch them, freeze them and kill them in a test."""
+
+import os
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Child(NamedTuple):
+    """A process; `started`: clock ticks since boot, which orders children and tells a pid that was given away again."""
+
+    started: int
+    pid: int
+
+    def runs(self) -> bool:
+        """Whether it is still there and not a zombie."""
+        fields = stat(Path("/proc") / str(self.pid))
+        return bool(fields) and int(fields[19]) == self.started and fields[0] not in "ZX"
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def environment(self) -> list[str]:
+        """The names in its environment."""
+        text = (Path("/proc") / str(self.pid) / "environ").read_text()
+        return [line.partition("=")[0] for line in text.split("\0") if line]
+
+
+def children_of(parent: int) -> list[Child]:
+    """The post-processing children of a process that run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        fields = stat(folder)
+        if fields and fields[1] == str(parent) and fields[0] not in "ZX" and "satchel.postprocess.child" in command(folder):
+            found.append(Child(int(fields[19]), int(folder.name)))
+    return found
+
+
+def stat(folder: Path) -> list[str]:
+    """The fields behind the name: state, parent, …; nothing when the process is gone."""
+    try:
+        return (folder / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def command(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
