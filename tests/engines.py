@@ -38,7 +38,17 @@ class Cluster:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # a killed server leaves it, and the next one would refuse
-        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._sockets), "-c", "listen_addresses=", "-c", "fsync=off"]
+        command = [
+            str(self._binaries / "postgres"),
+            "-D",
+            str(self._data),
+            "-k",
+            str(self._sockets),
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+        ]
         self._server = subprocess.Popen([*command, "-c", "max_connections=200"], **self._as_postgres(), stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:

@@ -39,7 +39,10 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Plac
         pytest.skip("SATCHEL_TEST_PG names a server that this test may not kill, and there are no server programs here")
     cluster = engines.Cluster(found)
     url = engines.fresh_database(cluster.url)
-    yield Place(tmp_path, {"SATCHEL_DATABASE__KIND": "postgres", "SATCHEL_DATABASE__URL": url, "SATCHEL_COREAPP__LEASE_TTL": LEASE}), cluster
+    yield (
+        Place(tmp_path, {"SATCHEL_DATABASE__KIND": "postgres", "SATCHEL_DATABASE__URL": url, "SATCHEL_COREAPP__LEASE_TTL": LEASE}),
+        cluster,
+    )
     cluster.stop()
 
 

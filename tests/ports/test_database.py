@@ -23,7 +23,9 @@ async def test_what_a_closure_raises_rolls_back_its_writes_and_nobody_elses(db: 
         rows.put(tx, "broken", 1)
         raise KeyError("mine")
 
-    outcomes = await asyncio.gather(db.write(breaks), *(db.write(lambda tx, n=n: rows.put(tx, f"fine{n}", n)) for n in range(8)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        db.write(breaks), *(db.write(lambda tx, n=n: rows.put(tx, f"fine{n}", n)) for n in range(8)), return_exceptions=True
+    )
     assert isinstance(outcomes[0], KeyError)
     assert outcomes[1:] == [None] * 8
     assert await db.read(lambda tx: (rows.get(tx, "broken"), rows.get(tx, "fine7"))) == (None, 7)

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +19,9 @@ class Child(NamedTuple):
         """Whether it is still there and not a zombie."""
         fields = stat(Path("/proc") / str(self.pid))
         return bool(fields) and int(fields[19]) == self.started and fields[0] not in "ZX"
+
+    def wait(self) -> None:
+        wait_for(lambda: not self.runs())
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -34,6 +40,22 @@ def children_of(parent: int) -> list[Child]:
         if fields and fields[1] == str(parent) and fields[0] not in "ZX" and "satchel.postprocess.child" in command(folder):
             found.append(Child(int(fields[19]), int(folder.name)))
     return found
+
+
+def opened_here(path: Path) -> bool:
+    """Whether this process has the file open."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime
+            if link.readlink() == path.resolve():
+                return True
+    return False
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
 
 
 def stat(folder: Path) -> list[str]:

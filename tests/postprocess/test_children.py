@@ -33,7 +33,7 @@ from satchel.postprocess.source import Source
 
 from . import pictures
 from .pictures import HARBOUR, MEDIA, chunk, pixels, scene, with_chunk
-from .processes import Child, children_of
+from .processes import Child, children_of, opened_here, wait_for
 
 Result = TypeVar("Result")
 OPAQUE = ("transparent pixels; images must be opaque",)
@@ -78,13 +78,20 @@ def the_child() -> Child:
 
 
 def slow() -> bytes:
-    """A PNG of 64 megapixels, which takes a child a good deal longer than a twentieth of a second."""
-    return png_of(8_000, 8_000, zlib.compress(bytes(8_001) * 8_000, 1))
+    """A PNG of 98 megapixels, which takes a child a good deal longer than a fiftieth of a second."""
+    return png_of(9_900, 9_900, zlib.compress(bytes(9_901 * 9_900), 1))
 
 
 def png_of(width: int, height: int, rows: bytes) -> bytes:
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, 0, 0, 0, 0))
     return png.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def palette() -> Image.Image:
+    """A picture of two palette entries, all of it in the second."""
+    picture = Image.new("P", (48, 32), 1)
+    picture.putpalette((0, 0, 0, 9, 9, 9))
+    return picture
 
 
 def test_the_harbour_is_probed(children: Children) -> None:
@@ -105,8 +112,8 @@ FOUND = {
     "grey and alpha, all opaque": (pictures.png(scene(mode="LA")), ()),
     "alpha": (pictures.png(Image.new("RGBA", (48, 32), (1, 2, 3, 254))), OPAQUE),
     "grey and alpha": (pictures.png(Image.new("LA", (48, 32), (1, 0))), OPAQUE),
-    "palette, used entry transparent": (pictures.png(Image.new("P", (48, 32), 1), transparency=1), OPAQUE),
-    "palette, unused entry transparent": (pictures.png(Image.new("P", (48, 32), 1), transparency=0), ()),
+    "palette, used entry transparent": (pictures.png(palette(), transparency=1), OPAQUE),
+    "palette, unused entry transparent": (pictures.png(palette(), transparency=0), ()),
     "grey, used level transparent": (pictures.png(Image.new("L", (48, 32), 7), transparency=7), OPAQUE),
     "grey, unused level transparent": (pictures.png(Image.new("L", (48, 32), 7), transparency=8), ()),
     "one bit, used level transparent": (pictures.png(Image.new("1", (48, 32), 1), transparency=1), OPAQUE),
@@ -139,7 +146,7 @@ def test_a_picture_over_the_cap_is_judged_by_its_header(width: int, height: int,
         told = probe(children, tmp_path, data).lacks[0]
         assert told.endswith("megapixels; the limit is 100.0 (SATCHEL_POSTPROCESS__MAX_PIXELS)")
     else:
-        assert "does not decode to its end" in fault(children, tmp_path, data).details
+        assert "end before the picture does" in fault(children, tmp_path, data).details
 
 
 def test_the_cap_is_a_setting(tmp_path: Path) -> None:
@@ -157,8 +164,8 @@ def test_every_cut_is_unreadable(make: Callable[..., bytes], children: Children,
 
 def test_a_scan_with_less_than_the_picture_is_unreadable(children: Children, tmp_path: Path) -> None:
     """The container is whole and the checksums are right; only a decode tells."""
-    rows = zlib.compress(bytes(49) * 20)
-    assert "does not decode to its end" in fault(children, tmp_path, png_of(48, 32, rows)).details
+    rows = zlib.compress(bytes(49 * 32 - 1))
+    assert "end before the picture does" in fault(children, tmp_path, png_of(48, 32, rows)).details
 
 
 @pytest.mark.parametrize("data", [pictures.jpeg(), pictures.png()])
@@ -263,7 +270,8 @@ def frozen_while(act: Callable[[Child, Path], None], data: bytes, path: Path, se
         child = the_child()
         child.send(signal.SIGSTOP)
         job = asyncio.ensure_future(pool.probe(path))
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(wait_for, lambda: opened_here(path))
+        await asyncio.sleep(0.05)  # it has the file's size, and its first bytes are in the pipe
         act(child, path)
         return await job
 
@@ -284,18 +292,10 @@ def test_an_idle_child_that_was_killed_costs_nothing() -> None:
             child = the_child()
             pids.add(child.pid)
             child.send(signal.SIGKILL)
-            while child.runs():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(child.wait)
         return pids
 
     assert len(with_pool(use)) == 3
-
-
-def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
 
 
 def test_a_file_that_kills_two_children_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,8 +332,8 @@ def test_a_child_that_is_too_slow_is_killed_and_replaced(tmp_path: Path) -> None
 
 def test_a_slow_decode_is_cut_off(tmp_path: Path) -> None:
     (tmp_path / "media").write_bytes(slow())
-    with pytest.raises(Fault, match=r"within 0\.05 seconds"):
-        with_pool(lambda pool: pool.probe(tmp_path / "media"), seconds=0.05)
+    with pytest.raises(Fault, match=r"within 0\.02 seconds"):
+        with_pool(lambda pool: pool.probe(tmp_path / "media"), seconds=0.02)
 
 
 def test_a_file_too_large_for_a_child_is_told_so(tmp_path: Path) -> None:
@@ -377,8 +377,8 @@ def test_a_cancelled_rendition_lets_go_at_once_and_leaves_nothing(tmp_path: Path
         await pool.probe(MEDIA / "harbour.jpg")
         the_child().send(signal.SIGSTOP)
         running, waiting = (asyncio.ensure_future(pool.render(MEDIA / "harbour.jpg", "image", tmp_path / name)) for name in "ab")
-        await asyncio.sleep(0.1)
-        assert (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+        await asyncio.to_thread(wait_for, (tmp_path / "a").exists)
+        assert not (tmp_path / "b").exists()
         for job in (waiting, running):
             job.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -485,7 +485,8 @@ def test_a_killed_parent_leaves_no_child(signum: signal.Signals) -> None:
         assert family
         parent.send_signal(signum)
         parent.wait()
-        until(lambda: not any(one.runs() for one in family))
+        for one in family:
+            one.wait()
 
 
 def test_a_child_outlives_a_polite_stop() -> None:

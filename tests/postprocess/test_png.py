@@ -1,16 +1,18 @@
 """The PNG stripper: what goes, what stays, what is refused; and that no bytes make it do anything but strip or raise `Broken`."""
 
 import io
+import math
 import random
 import struct
 import time
+import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from satchel.postprocess import exif, png
+from satchel.postprocess import exif, png, png_data
 from satchel.postprocess.broken import Broken
 
 from . import pictures
@@ -125,6 +127,60 @@ def test_a_header_that_states_what_no_png_has_is_broken(payload: tuple[int, ...]
 def test_a_palette_picture_without_palette_is_broken() -> None:
     with pytest.raises(Broken, match="palette"):
         png.header(SMALL[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 3, 0, 0, 0)) + SMALL[33:])
+
+
+def size(bits: int, colour: int, width: int, height: int, interlaced: bool) -> int:
+    """Bytes the picture data of such a PNG inflate to, by the book and pixel by pixel."""
+    passes = (
+        [(1, 1, 8, 8), (1, 5, 8, 8), (5, 1, 8, 4), (1, 3, 4, 4), (3, 1, 4, 2), (1, 2, 2, 2), (2, 1, 2, 1)] if interlaced else [(1, 1, 1, 1)]
+    )
+    total = 0
+    for first_row, first_column, down, across in passes:
+        columns = len(range(first_column, width + 1, across))
+        total += len(range(first_row, height + 1, down)) * (1 + math.ceil(columns * bits * png_data.CHANNELS[colour] / 8)) if columns else 0
+    return total
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([(bits, colour) for colour, depths in png.DEPTHS.items() for bits in depths]),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.booleans(),
+    st.integers(1, 300),
+)
+def test_picture_data_are_whole_with_every_byte_and_not_with_one_less(
+    kind: tuple[int, int], width: int, height: int, interlaced: bool, part: int
+) -> None:
+    bits, colour = kind
+    count = size(bits, colour, width, height, interlaced)
+
+    def prove(length: int) -> None:
+        data = memoryview(zlib.compress(bytes(length)))
+        parts = [data[at : at + part] for at in range(0, len(data), part)]
+        png_data.prove(parts, width, height, bits * png_data.CHANNELS[colour], interlaced)
+
+    prove(count)
+    prove(count + 7)
+    with pytest.raises(Broken, match="end before"):
+        prove(count - 1)
+
+
+def test_picture_data_that_span_many_blocks_are_followed_row_by_row() -> None:
+    rows = bytearray(b"\4" + b"\xff" * 3000) * 1200
+    prove_rows(rows)
+    rows[3001 * 1150] = 5
+    with pytest.raises(Broken, match="filter"):
+        prove_rows(rows)
+
+
+def prove_rows(rows: bytearray) -> None:
+    png_data.prove([memoryview(zlib.compress(rows, 0))], 1000, 1200, 24, False)
+
+
+def test_damaged_picture_data_are_broken() -> None:
+    with pytest.raises(Broken, match="damaged"):
+        png_data.prove([memoryview(b"not zlib at all")], 1, 1, 8, False)
 
 
 @settings(max_examples=400, deadline=None)

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import rich_click as click
 import structlog
@@ -63,7 +64,15 @@ async def _web(opened: build.Opened, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=30,
     )
-    await uvicorn.Server(config).serve(sockets=[listener])
+    server = uvicorn.Server(config)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn takes these signals and raises them again when it is done: with our handlers below that is an end in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    await server.serve(sockets=[listener])
 
 
 async def _core(settings: Settings, opened: build.Opened) -> None:

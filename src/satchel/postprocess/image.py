@@ -47,7 +47,7 @@ def probe(data: memoryview, kind: str, max_pixels: int) -> Look:
         return found
     if kind == "jpeg":
         _decode_jpeg(jpeg.strip(data, bare=True))
-    elif _decode_png(png.strip(data, bare=True), png.header(data)):
+    elif _is_transparent(data):
         return Look(found.width, found.height, ("transparent pixels; images must be opaque",))
     return found
 
@@ -64,13 +64,17 @@ def _decode_jpeg(data: bytes) -> None:
         picture.load()
 
 
-def _decode_png(data: bytes, header: png.Header) -> bool:
-    """Decode to the end and say whether any pixel is transparent."""
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+def _is_transparent(data: memoryview) -> bool:
+    """Prove that a PNG is whole, and say whether any pixel is transparent; only for that it needs a decode."""
+    header, bare = png.header(data), png.strip(data, bare=True)
+    png.prove(bare)
+    if header.colour not in png.ALPHA and not header.transparency:
+        return False
+    with Image.open(io.BytesIO(bare), formats=("PNG",)) as picture:
         picture.load()
         if header.colour in png.ALPHA:
             return picture.getchannel("A").getextrema()[0] != 255
-        return bool(header.transparency) and _uses_transparency(picture, header)
+        return _uses_transparency(picture, header)
 
 
 def _uses_transparency(picture: Image.Image, header: png.Header) -> bool:

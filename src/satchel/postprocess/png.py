@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from satchel.postprocess import exif
+from satchel.postprocess import exif, png_data
 from satchel.postprocess.broken import Broken
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -30,8 +30,9 @@ class Header:
     height: int
     bits: int
     colour: int
-    transparency: bytes = b""
-    animated: bool = False
+    interlaced: bool
+    transparency: bytes
+    animated: bool
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -52,9 +53,16 @@ def header(data: bytes | bytearray | memoryview) -> Header:
             break
         before[kind] = view[start:end]
     found = _ihdr(before[b"IHDR"], bytes(before.get(b"tRNS", b"")), b"acTL" in before)
-    if found.colour == PALETTE and b"PLTE" not in before:
-        raise Broken("it has no palette")
+    if found.colour == PALETTE and not 3 <= len(before.get(b"PLTE", b"")) <= 768:
+        raise Broken("it has no palette, or an impossible one")
     return found
+
+
+def prove(data: bytes | bytearray | memoryview) -> None:
+    """Raise `Broken` unless the picture data are whole. Judge the header's size first: the time this takes grows with it."""
+    view, found = memoryview(data), header(data)
+    payloads = (view[start:end] for kind, start, end in _chunks(view) if kind == b"IDAT")
+    png_data.prove(payloads, found.width, found.height, found.bits * png_data.CHANNELS[found.colour], found.interlaced)
 
 
 def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
@@ -121,7 +129,7 @@ def _ihdr(payload: memoryview, transparency: bytes, animated: bool) -> Header:
     width, height, bits, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", payload)
     if not width or not height or bits not in DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
         raise Broken("its header chunk states what no PNG has")
-    return Header(width, height, bits, colour, transparency, animated)
+    return Header(width, height, bits, colour, bool(interlace), transparency, animated)
 
 
 def _orientation(payload: bytes) -> bytes:
