@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +55,30 @@ def postgres_url() -> Iterator[str]:
     cluster.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """An empty node's data, once on each engine."""
+@contextmanager
+def empty_place(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Place]:
+    """Nobody's data yet, on the engine that the fixture's parameter names."""
     if request.param == "sqlite":
-        yield Place(tmp_path, {"SATCHEL_DATABASE__KIND": "sqlite"})
+        yield Place(data_dir, {"SATCHEL_DATABASE__KIND": "sqlite"})
         return
     admin: str = request.getfixturevalue("postgres_url")
     url = engines.fresh_database(admin)
-    yield Place(tmp_path, {"SATCHEL_DATABASE__KIND": "postgres", "SATCHEL_DATABASE__URL": url})
+    yield Place(data_dir, {"SATCHEL_DATABASE__KIND": "postgres", "SATCHEL_DATABASE__URL": url})
     engines.drop_database(url, admin)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An empty node's data, once on each engine."""
+    with empty_place(request, tmp_path) as place:
+        yield place
+
+
+@pytest.fixture(params=["sqlite", "postgres"], scope="module")
+def shared_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The same for all tests of a module, which leave it as they found it."""
+    with empty_place(request, tmp_path_factory.mktemp("shared")) as place:
+        yield place
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def routes(webapp: Webapp) -> list[Route]:
     return [
         Route("/v1/users/login", Login(webapp), methods=["POST"]),
         Route("/v1/media", Media(webapp), methods=["POST"]),
-        Route("/v1/media/{id}", OneMedia(webapp), methods=["GET", "DELETE"]),
+        Route("/v1/media/{id:path}", OneMedia(webapp), methods=["GET", "DELETE"]),
         Route("/v1/messages", Messages(webapp), methods=["POST"]),
         Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH"]),
         Route("/_satchel/v1/upstream-events", UpstreamEvents(webapp), methods=["POST"]),

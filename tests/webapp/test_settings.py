@@ -1,0 +1,61 @@
+"""GET and PATCH /v1/settings/application."""
+
+from typing import Any
+
+import pytest
+
+from .conftest import Door
+
+pytestmark = pytest.mark.anyio
+PATH = "/v1/settings/application"
+
+
+async def application(door: Door) -> dict[str, Any]:
+    found: dict[str, Any] = (await door.http.get(PATH)).json()["settings"]["application"]
+    return found
+
+
+async def test_defaults(fresh: Door) -> None:
+    found = await application(fresh)
+    assert found["webhooks"] == {"message": {"sent": False, "delivered": True, "read": True}}
+    assert found["callback_backoff_delay_ms"] == 3000
+
+
+async def test_a_patch_changes_only_what_it_names_and_ignores_what_nobody_knows(fresh: Door) -> None:
+    answer = await fresh.http.patch(PATH, json={"webhooks": {"url": "http://10.0.0.1:8080/hook"}, "contacts_api_rate_limit": ["1"]})
+    assert (answer.status_code, set(answer.json())) == (200, {"meta"})
+    await fresh.http.patch(PATH, json={"webhooks": {"message": {"sent": True}}, "callback_backoff_delay_ms": "500"})
+    found = await application(fresh)
+    assert found["webhooks"] == {"url": "http://10.0.0.1:8080/hook", "message": {"sent": True, "delivered": True, "read": True}}
+    assert (found["callback_backoff_delay_ms"], found["sent_status"]) == (500, True)
+    assert "contacts_api_rate_limit" not in found
+
+
+async def test_the_older_form_of_sent_counts_and_null_sets_back(fresh: Door) -> None:
+    await fresh.http.patch(PATH, json={"sent_status": True})
+    assert (await application(fresh))["webhooks"]["message"]["sent"] is True
+    await fresh.http.patch(PATH, json={"sent_status": None, "webhooks": {"url": None}})
+    assert (await application(fresh))["webhooks"]["message"]["sent"] is False
+    assert "url" not in (await application(fresh))["webhooks"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"webhooks": {"url": "ftp://x"}},
+        {"webhooks": {"url": "hook"}},
+        {"webhooks": {"url": "http://a b/"}},
+        {"webhooks": {"url": 5}},
+        {"webhooks": {"url": "http://[::1"}},
+        {"webhooks": []},
+        {"webhooks": {"message": {"sent": "yes"}}},
+        {"callback_backoff_delay_ms": -1},
+        {"callback_backoff_delay_ms": "soon"},
+        [],
+    ],
+)
+async def test_a_value_that_cannot_be_is_400_and_changes_nothing(door: Door, patch: Any) -> None:
+    before = await application(door)
+    answer = await door.http.patch(PATH, json=patch)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, 1009)
+    assert await application(door) == before
