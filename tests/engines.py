@@ -10,6 +10,7 @@ import time
 import uuid
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -85,7 +86,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run([str(self._binaries / program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", **self._as_postgres())
 
-    def _as_postgres(self) -> dict[str, object]:
+    def _as_postgres(self) -> dict[str, Any]:
         return {"user": OWNER, "group": pwd.getpwnam(OWNER).pw_gid, "extra_groups": []} if ROOT else {}
 
 

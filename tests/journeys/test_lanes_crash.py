@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(arena: tuple[Place, engin
     db = build.database(place.settings)
     await schema.migrate(db)
     for statement in SCHEMA.strip().splitlines():
-        await db.write(lambda tx, statement=statement: tx.script(statement.format(**db.dialect)))
+        await db.write(methodcaller("script", statement.format(**db.dialect)))
     workers = Workers(place)
     adding = asyncio.create_task(_add(db))
     started = time.monotonic()

@@ -1,6 +1,7 @@
 """The port Database, the same suite on every engine."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ async def test_what_a_closure_raises_rolls_back_its_writes_and_nobody_elses(db: 
         raise KeyError("mine")
 
     outcomes = await asyncio.gather(
-        db.write(breaks), *(db.write(lambda tx, n=n: rows.put(tx, f"fine{n}", n)) for n in range(8)), return_exceptions=True
+        db.write(breaks), *(db.write(partial(rows.put, key=f"fine{n}", value=n)) for n in range(8)), return_exceptions=True
     )
     assert isinstance(outcomes[0], KeyError)
     assert outcomes[1:] == [None] * 8
@@ -70,5 +71,5 @@ async def test_wait_ends_when_another_process_wakes_a_lane(db: Database, place: 
 
 
 async def test_keep_first_gives_everybody_the_same_value(db: Database) -> None:
-    values = await asyncio.gather(*(db.write(lambda tx, n=n: rows.keep_first(tx, "key", n)) for n in range(10)))
+    values = await asyncio.gather(*(db.write(partial(rows.keep_first, key="key", value=n)) for n in range(10)))
     assert len(set(values)) == 1

@@ -25,7 +25,16 @@ T = TypeVar("T")
 GROUP = 64
 BEGIN_PATIENCE = 10.0
 POLL = 0.010
-AWAY = (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError)
+AWAY = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+)
 """What is wrong with the file or its disk, and not with a statement of ours."""
 
 
