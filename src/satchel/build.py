@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from satchel.db import Database, Tx, schema, users
 from satchel.db import settings as setting_rows
 from satchel.domain import limits, passwords
-from satchel.domain.errors import Fault
+from satchel.domain.errors import SCHEMA_UNFIT, Fault
 from satchel.egress import Egress
 from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
@@ -150,7 +150,7 @@ async def mint_admin_token(db: Database) -> str:
     def look(tx: Tx) -> str:
         user = users.find(tx, users.ADMIN)
         if user is None:
-            raise Fault(schema.UNFIT, "There is no administrator in this database.")
+            raise Fault(SCHEMA_UNFIT, "There is no administrator in this database.")
         return mint(user, setting_rows.token_key(tx)).value
 
     return await db.write(look)

@@ -1,5 +1,7 @@
 """The lane protocol, step by step, on both engines."""
 
+from functools import partial
+
 import pytest
 
 from satchel.db import Database, Tx, lanes
@@ -90,7 +92,7 @@ async def test_a_settled_item_forgets_earlier_claims(db: Database) -> None:
 
 async def test_the_lane_that_has_been_due_longest_comes_first(db: Database) -> None:
     for name in ("c", "a", "b"):
-        await db.write(lambda tx, name=name: lanes.wake(tx, name, "k"))
+        await db.write(partial(lanes.wake, name=name, kind="k"))
     assert [(await claimed(db, name)).name for name in "123"] == ["c", "a", "b"]
 
 

@@ -98,3 +98,13 @@ def interlaced() -> bytes:
     rows = b"".join((b"\0" + bytes(range(10 * number, 10 * number + wide))) * high for number, (high, wide) in enumerate(passes))
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def slow() -> bytes:
+    """A PNG of 98 megapixels, which takes a child a good deal longer than a fiftieth of a second."""
+    return png_of(9_900, 9_900, zlib.compress(bytes(9_901 * 9_900), 1))
+
+
+def png_of(width: int, height: int, rows: bytes) -> bytes:
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")

@@ -1,12 +1,18 @@
-"""The child processes of a process, read from /proc: enough to watch them, freeze them and kill them in a test."""
+"""The child processes of a process, read from /proc, so that a test can watch, freeze and kill them; and a pool that has some."""
 
+import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from satchel.postprocess import Config
+from satchel.postprocess.children import Children
+
+Result = TypeVar("Result")
 
 
 class Child(NamedTuple):
@@ -71,3 +77,21 @@ def command(folder: Path) -> str:
         return (folder / "cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def the_child() -> Child:
+    """The child started last."""
+    return max(children_of(os.getpid()))
+
+
+def with_pool(use: Callable[[Children], Awaitable[Result]], seconds: float = 60.0, **config: int) -> Result:
+    """Run `use` with a pool of its own, of one child unless said otherwise."""
+
+    async def go() -> Result:
+        pool = Children(Config(**{"workers": 1, **config}), seconds=seconds)
+        try:
+            return await use(pool)
+        finally:
+            await pool.close()
+
+    return asyncio.run(go())

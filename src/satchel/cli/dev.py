@@ -136,7 +136,7 @@ def _supervise(options: Options, started: Started) -> None:
             supervisor.wait()
         except Stopped as stopped:
             if stopped.child is not None:
-                say.stop(f"{stopped} Everything else was stopped too.", say.UNEXPECTED)
+                say.stop(f"{stopped} Everything else is stopped, too.", say.UNEXPECTED)
         finally:
             state.unlink(missing_ok=True)
 
@@ -149,22 +149,20 @@ def _write_state(path: Path, options: Options, started: Started) -> None:
 
 def banner(options: Options, started: Started) -> str:
     """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
-    shown = (
-        f"{started.password}   (shown once; set another with SATCHEL_ADMIN_PASSWORD)"
-        if started.password
-        else "(the password of an earlier start)"
-    )
-    if os.environ.get("SATCHEL_ADMIN_PASSWORD"):
-        shown = "(the password in SATCHEL_ADMIN_PASSWORD)"
-    login = started.password or '"$SATCHEL_ADMIN_PASSWORD"'
-    lines = LINES.format(login=login, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0])
-    hook = "set" if started.webhook else f"unchanged; set one with --webhook URL or PATCH {options.url}/v1/settings/application"
+    if started.password:
+        login, pasted = f"{started.password}   (shown once; SATCHEL_ADMIN_PASSWORD sets another)", started.password
+    elif os.environ.get("SATCHEL_ADMIN_PASSWORD"):
+        login, pasted = "the password in SATCHEL_ADMIN_PASSWORD", '"$SATCHEL_ADMIN_PASSWORD"'
+    else:
+        login, pasted = "the password shown at the first start (SATCHEL_ADMIN_PASSWORD sets another)", "PASSWORD"
+    lines = LINES.format(login=pasted, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0])
+    hook = "set by --webhook" if started.webhook else "as it was (set one with --webhook URL; satchel webhook serve shows callbacks)"
     return f"""
   Satchel {__version__} · data in {options.data_dir}
 
   API       {options.url}/v1
   Sandbox   {options.sandbox_url}
-  Login     admin / {shown}
+  Login     admin / {login}
   Phones    {PHONES[0]} · {PHONES[1]}   (any other number works too)
   Webhook   {hook}
 

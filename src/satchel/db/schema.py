@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from satchel.db import Database, Tx
-from satchel.domain.errors import Fault, Situation
+from satchel.domain.errors import SCHEMA_UNFIT, Fault
 
 LOCK = 7_282_435
-UNFIT = Situation("schema-unfit", 1023, "Database error occurred", 500)
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ def _missing(tx: Tx) -> list[Migration]:
     known = migrations()
     newer = sorted(set(applied) - {migration.version for migration in known})
     if newer:
-        raise Fault(UNFIT, f"The database has migration {newer[-1]}, which this version of Satchel does not know: install a newer version.")
+        raise Fault(SCHEMA_UNFIT, f"The database has migration {newer[-1]}, which this version of Satchel does not know: install a newer version.")
     for migration in known:
         if applied.get(migration.version, migration.sha256) != migration.sha256:
-            raise Fault(UNFIT, f"Migration {migration.name} was edited after it had been applied: restore the file of the release.")
+            raise Fault(SCHEMA_UNFIT, f"Migration {migration.name} was edited after it had been applied: restore the file of the release.")
     return [migration for migration in known if migration.version not in applied]
 
 

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
 from satchel.db import Tx, settings
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import Waiting
@@ -11,6 +13,7 @@ from satchel.domain.limits import GIVE_UP_CALLBACK
 from satchel.egress import Answer
 from satchel.flows import Lease, Ports
 
+log = structlog.get_logger("satchel.flows")
 STEP, LONGEST = 3.0, 900.0
 Settle = Callable[[Tx], bool]
 
@@ -23,6 +26,7 @@ async def tell(ports: Ports, item: Waiting, lease: Lease) -> Settle:
         return lambda tx: rows.finish(tx, item.id, "unsent")
     lease.check()
     answer = await ports.egress.post(url, item.body.encode(), {"webhook-id": item.id})
+    log.info("callback", callback_id=item.id, attempt=item.attempts + 1, result=answer.result, ms=answer.ms)
     return _settle(item, answer, application)
 
 

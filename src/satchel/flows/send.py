@@ -4,6 +4,8 @@ import secrets
 import time
 from collections.abc import Callable
 
+import structlog
+
 from satchel.db import Tx, settings
 from satchel.db import media as media_rows
 from satchel.db import messages as rows
@@ -17,6 +19,7 @@ from satchel.domain.statuses import Status
 from satchel.flows import Lease, Ports, copies, media_node, prepare, statuses
 from satchel.upstream import Copy, Envelope, StaleCopy
 
+log = structlog.get_logger("satchel.flows")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 Settle = Callable[[Tx], bool]
 """Finishes an item or puts it off, with its effects; False when the item was finished before."""
@@ -49,9 +52,12 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
             raise Fault(SITUATIONS[rendition.slug], rendition.details)
         copy = await _hand_over(ports, item, media, rendition, lease)
     except Fault as fault:
+        log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
         return failed(item, fault)
     except Later as later:
+        log.warning("put_off", message_id=item.id, attempt=item.attempts + 1, error=later.situation.slug, details=later.details)
         return put_off(item, later)
+    log.info("handed_over", message_id=item.id, media_id=media.id, rendition_id=rendition.id)
     return lambda tx: rows.handed(tx, item.id, rendition.id, copy.id)
 
 

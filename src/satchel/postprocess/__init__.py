@@ -21,8 +21,8 @@ class Config:
 class Transcoder(Protocol):
     """Looks at files and renders them. Both calls are safe to repeat and leave the source untouched.
 
-    Raises `Fault(MEDIA_UNREADABLE)` when the content is broken, `Later` when the fault is ours (a child died, no memory);
-    OSError of opening `path` passes through.
+    Raises `Fault(MEDIA_UNREADABLE)` when the content is broken or costs more time or memory than a child may have, `Later(NOT_READY)`
+    when no child can be started or the children are being ended; OSError of opening `path` or writing `into` passes through.
     """
 
     async def probe(self, path: Path) -> Facts:

@@ -9,6 +9,7 @@ import errno
 import json
 import signal
 import sys
+from contextlib import suppress
 
 from satchel.postprocess import frames, image, isolation
 from satchel.postprocess.broken import Broken
@@ -35,9 +36,10 @@ def main() -> int:
     except Exception as why:  # noqa: BLE001 - whatever keeps a child from decoding is told to the parent
         frames.send(1, json.dumps({"failed": f"{type(why).__name__}: {why}"[:500]}).encode())
         return 1
-    frames.send(1, json.dumps({"level": level}).encode())
-    while serve(max_pixels):
-        pass
+    with suppress(EOFError, BrokenPipeError):  # The parent has died in the middle of something.
+        frames.send(1, json.dumps({"level": level}).encode())
+        while serve(max_pixels):
+            pass
     return 0
 
 

@@ -1,0 +1,143 @@
+"""`satchel dev`: starts everything, finds out early what is in the way, and leaves nothing behind."""
+
+import os
+import re
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ..journeys.running import Hook, eventually
+from .dev import Dev, satchel
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Dev]:
+    dev = Dev(tmp_path)
+    yield dev
+    dev.stop()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def login(dev: Dev, password: str) -> int:
+    return httpx2.post(f"http://127.0.0.1:{dev.port}/v1/users/login", auth=("admin", password), trust_env=False).status_code
+
+
+def test_ready_means_all_three_and_the_banner_helps_on(dev: Dev, photo: Path) -> None:
+    output = dev.output()
+    for shown in (f"127.0.0.1:{dev.port}/v1", f"127.0.0.1:{dev.sandbox_port}", "12025550111", "12025550112", "curl"):
+        assert shown in output
+    password = re.search(r"admin / (\S+)", output)
+    assert password is not None
+    assert login(dev, password[1]) == 200
+    sent = satchel("send", "image", "--to", "12025550111", "--caption", "Hello", str(photo), cwd=dev.folder)
+    assert (sent.returncode, sent.stderr) == (0, "")
+    httpx2.get(f"{dev.state['sandbox_url']}/sandbox/phones/12025550111/messages", params={"wait": "10s"}, trust_env=False)
+    shown = satchel("sandbox", "phone", "show", "12025550111", cwd=dev.folder).stdout
+    assert "Hello" in shown
+    assert "downloaded" in shown
+    assert sent.stdout.strip() in shown
+
+
+def test_the_state_file_is_private_and_goes_at_the_end(dev: Dev) -> None:
+    path = dev.folder / ".satchel" / "dev.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(dev.state) == {"url", "sandbox_url", "pid", "token"}
+    assert stat.S_IMODE((dev.folder / ".satchel" / "satchel.db").stat().st_mode) == 0o600
+    assert dev.stop() == 0
+    assert not path.exists()
+
+
+def test_a_second_start_keeps_the_data_and_the_password(dev: Dev, tmp_path: Path) -> None:
+    password = re.search(r"admin / (\S+)", dev.output())
+    assert password is not None
+    dev.stop()
+    again = Dev(tmp_path)
+    assert login(again, password[1]) == 200
+    assert "shown at the first start" in again.output()
+    again.stop()
+
+
+def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: Dev, tmp_path: Path) -> None:
+    dev.stop()
+    again = Dev(tmp_path, SATCHEL_ADMIN_PASSWORD="Quay-Lantern-42")
+    assert login(again, "Quay-Lantern-42") == 200
+    again.stop()
+    weak = satchel("dev", "--port", str(dev.port), cwd=tmp_path, SATCHEL_ADMIN_PASSWORD="weak")
+    assert weak.returncode == 3
+    assert "8 to 64 characters" in weak.stderr
+    assert "weak" not in weak.stderr
+
+
+def test_webhook_sets_the_url_at_each_start(tmp_path: Path) -> None:
+    hook = Hook()
+    dev = Dev(tmp_path, "--webhook", hook.url)
+    (tmp_path / "bill.pdf").write_bytes(b"%PDF-1.4")
+    sent = satchel("send", "document", "--to", "+1 202 555 0112", str(tmp_path / "bill.pdf"), cwd=tmp_path)
+    hook.wait(sent.stdout.strip(), "delivered")
+    dev.stop()
+    hook.close()
+
+
+@pytest.mark.parametrize("taken", ["port", "sandbox_port"])
+def test_a_taken_port_is_one_sentence_and_exit_3(tmp_path: Path, taken: str) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        ports = {"port": free(), "sandbox_port": free(), taken: str(holder.getsockname()[1])}
+        found = satchel("dev", "--port", ports["port"], "--sandbox-port", ports["sandbox_port"], cwd=tmp_path)
+    assert found.returncode == 3
+    assert found.stderr.count("\n") == 1
+    assert ports[taken] in found.stderr
+
+
+def free() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def test_a_second_dev_on_the_same_data_is_refused(dev: Dev, tmp_path: Path) -> None:
+    found = satchel("dev", "--port", free(), cwd=tmp_path)
+    assert (found.returncode, found.stderr.count("\n")) == (3, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything(dev: Dev, number: signal.Signals) -> None:
+    children = dev.children()
+    assert len(children) == 3
+    dev.process.send_signal(number)
+    assert dev.process.wait(40) == 0
+    assert not any(map(alive, children))
+
+
+def test_a_killed_dev_leaves_nothing_on_its_ports(dev: Dev, tmp_path: Path) -> None:
+    children = dev.children()
+    dev.process.kill()
+    dev.process.wait()
+    eventually(lambda: not any(map(alive, children)), 20, lambda: f"still alive: {[pid for pid in children if alive(pid)]}")
+    for port in (dev.port, dev.sandbox_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    Dev(tmp_path).stop()
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "sandbox"), (1, "Coreapp"), (2, "Webapp")])
+def test_when_one_dies_all_stop_and_it_is_named(dev: Dev, index: int, name: str) -> None:
+    children = dev.children()
+    os.kill(children[index], signal.SIGKILL)
+    assert dev.process.wait(40) == 1
+    assert re.search(rf"{name} \(process {children[index]}\) was ended by SIGKILL", dev.output())
+    assert not any(map(alive, children))

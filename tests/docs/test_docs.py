@@ -1,0 +1,110 @@
+"""The docs are true: links lead somewhere, and settings, errors, commands and rooms are the code's."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from satchel import settings
+from satchel.cli import main
+from satchel.domain.application import DEFAULTS
+from satchel.domain.errors import SITUATIONS
+from satchel.webapp.app import routes
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def rows(page: str) -> list[list[str]]:
+    """The cells of every table row of a page."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+
+
+def commands(command: Any = main, path: tuple[str, ...] = ("satchel",)) -> Iterator[tuple[str, Any]]:
+    context = click.Context(command)
+    if not hasattr(command, "list_commands"):
+        yield " ".join(path), command
+        return
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*path, name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        if "//" not in target
+    }
+    unlinked = [page for page in PAGES if page.resolve() not in linked and "adr" not in page.parts and page.name != "README.md"]
+    assert unlinked == []
+
+
+def test_settings_are_those_of_the_code() -> None:
+    documented = {row[0].strip("`"): row[1].strip("`") for row in rows("docs/reference/settings.md") if row[0].startswith("`")}
+    assert documented == {name: settings.variable(name) for name in settings.names()}
+
+
+def test_defaults_of_settings_are_those_of_the_code() -> None:
+    loaded = settings.load(Path("data"), {}, toml=Path("none.toml"))
+    for name, _, default, _ in (row for row in rows("docs/reference/settings.md") if row[0].startswith("`")):
+        section, _, field = name.strip("`").partition(".")
+        value = getattr(getattr(loaded, section), field)
+        assert value in (None, "") or default == f"`{value}`", name
+
+
+def test_errors_are_those_of_the_code() -> None:
+    documented = {
+        row[0].strip("`"): (int(row[1]), row[2], int(row[3])) for row in rows("docs/reference/errors.md") if row[0].startswith("`")
+    }
+    assert documented == {item.slug: (item.code, item.title, item.status) for item in SITUATIONS.values()}
+
+
+def test_commands_are_those_of_the_code() -> None:
+    text = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (satchel .+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert set(sections) == {name for name, _ in commands()}
+    for name, command in commands():
+        options = {option for param in command.params if isinstance(param, click.Option) for option in param.opts} - {"--help", "-h"}
+        assert options == set(
+            re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(re.findall(r"^- `([^`]+)`", sections[name], re.MULTILINE)))
+        ), name
+        assert command.epilog and command.epilog.startswith(f"Example: {name}"), name
+
+
+def test_every_route_is_documented() -> None:
+    text = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")
+    for route in routes(None):  # type: ignore[arg-type]
+        for method in (route.methods or set()) - {"HEAD"}:
+            assert f"`{method} {route.path.replace(':path', '')}`" in text
+
+
+def test_application_settings_are_documented() -> None:
+    documented = {row[0].strip("`"): row[1] for row in rows("docs/reference/http.md") if row[0].startswith("`") and " " not in row[0]}
+    flat = {key: value for key, value in DEFAULTS.items() if not isinstance(value, dict)}
+    flat |= {f"webhooks.message.{key}": value for key, value in DEFAULTS["webhooks"]["message"].items()}
+    assert documented == {"webhooks.url": "unset", **{key: str(value).lower() for key, value in flat.items()}}
+
+
+def test_rooms_are_those_of_the_tree() -> None:
+    documented = {row[0].strip("`") for row in rows("docs/explanation/architecture.md") if row[0].startswith("`")}
+    found = {path.stem for path in (ROOT / "src/satchel").iterdir() if not path.name.startswith(("__", "py.typed"))}
+    assert documented == found
+
+
+def test_make_run_starts_dev_and_both_commands_are_in_the_readme() -> None:
+    makefile, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md"))
+    assert re.search(r"^run: setup .*\n\t@exec \$\(BIN\)/satchel dev$", makefile, re.MULTILINE)
+    assert "```sh\nmake run\n```" in readme
+    assert "```sh\nmake test\n```" in readme
