@@ -96,8 +96,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
 def _secret_file(variable_: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"{variable_} names {path}, which cannot be read: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable_} names {path}, which cannot be read: {error}.") from error
 
 
 def _check_name(name: str, origin: str) -> None:

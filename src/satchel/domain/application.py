@@ -32,8 +32,7 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     for status in ANNOUNCED:
         _take(message, _section(hooks, "message", "webhooks."), status, _boolean)
     result["webhooks"] = {**chosen, "message": message}
-    if "sent" in message:
-        result["sent_status"] = message["sent"]
+    _take(result, {"sent_status": message.get("sent")}, "sent_status", _boolean)
     return result
 
 
@@ -72,7 +71,7 @@ def _milliseconds(key: str, value: Any) -> int:
     """A number, or the string of one, as old clients send both."""
     try:
         number = 0 if isinstance(value, bool) else int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if not 0 < number <= 86_400_000:
         raise Fault(PARAMETER_INVALID, f"{key} must be a number of milliseconds from 1 to 86400000, not {value!r:.60}.")

@@ -35,7 +35,7 @@ def parse(given: Any) -> Outgoing:
         raise Fault(
             PARAMETER_INVALID, 'The body must be a JSON object such as {"to": "12025550111", "type": "image", "image": {"id": "…"}}.'
         )
-    if (recipient_type := given.get("recipient_type")) not in {None, "individual"}:
+    if (recipient_type := given.get("recipient_type")) not in (None, "individual"):  # a tuple: it may be unhashable
         raise Fault(RECIPIENT_TYPE, f'recipient_type {_shown(recipient_type)} is not known: only "individual" is.')
     to = wa_id(_text(given, "to", required=True) or "")
     kind = _text(given, "type") or "text"

@@ -5,9 +5,11 @@ Part file, fsync, rename, fsync of the folder. The marker file tells a mounted v
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import stat
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +24,7 @@ from satchel.volume import Content, Stored
 
 T = TypeVar("T")
 MARKER = ".satchel-volume"
+HOLDING, PARTS = ("shared", "renditions"), "parts"
 WRITE_BLOCK = 256 * 1024
 READ_BLOCK = 384 * 1024
 STALE_PART = 3600.0
@@ -47,21 +50,22 @@ class Folder:
     def settle_in(self, known_id: str) -> None:
         """Expect the volume with this id; mark a fresh, empty folder with it. Sweeps our own old part files.
 
-        Raises `Fault` when the folder is no volume of this database: then nothing is written to it.
+        A folder that is no volume of this database stays as it is, and `present` says no.
         """
-        found = self.marker()
-        if found is None and not self._holds_files():
-            for name in ("shared", "renditions", "parts"):
+        if self.marker() is None and self._fresh():
+            for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             self._write_marker(known_id)
-            found = known_id
         self._id = known_id
-        if found == known_id:
+        if self.present():
             self._sweep()
 
     def present(self) -> bool:
-        """Whether the volume is there and is the one we know."""
-        return self._id is not None and self.marker() == self._id
+        """Whether the volume is there and is the one we know; a marker that cannot be read, as on a dead NFS mount, is not."""
+        try:
+            return self._id is not None and self.marker() == self._id
+        except OSError:
+            return False
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
         self._require()
@@ -72,14 +76,14 @@ class Folder:
                 await self._in_thread(part.write, block)
             return await self._in_thread(part.publish, self._root / key)
         except OSError as error:
-            raise storage_fault(error, key) from error
+            raise self._write_failed(error, key) from error
         finally:
             await asyncio.shield(self._in_thread(part.discard))
 
     @asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[Content]:
         with self._told(key):
-            fd = await self._in_thread(_open_regular, self._root / key)
+            fd = await self._opened(self._root / key)
         try:
             size = os.fstat(fd).st_size
             yield Content(size, self._blocks(fd, size))
@@ -90,22 +94,26 @@ class Folder:
         self._require()
         try:
             await self._in_thread((self._root / key).unlink)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):  # a folder in a file's place is no file of ours
             pass
         except OSError as error:
-            raise storage_fault(error, key) from error
+            raise self._write_failed(error, key) from error
 
     async def stat(self, key: str) -> str | None:
         try:
-            return _stamp(await self._in_thread((self._root / key).lstat))
+            found = await self._in_thread((self._root / key).lstat)
         except FileNotFoundError:
             self._require()
             return None
+        return _stamp(found) if stat.S_ISREG(found.st_mode) else None
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
+        path = self._root / key
         with self._told(key):
-            yield self._root / key
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise FileNotFoundError(path)
+            yield path
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -118,10 +126,22 @@ class Folder:
 
     def spool(self) -> BinaryIO:
         self._require()
-        return cast(BinaryIO, TemporaryFile(dir=self._root / "parts", buffering=0))
+        try:
+            return cast(BinaryIO, TemporaryFile(dir=self._root / PARTS, buffering=0))
+        except OSError as error:
+            raise self._write_failed(error, "a temporary file") from error
 
     async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+
+    async def _opened(self, path: Path) -> int:
+        """A file descriptor; one that comes after its reader was cancelled is closed."""
+        opening = asyncio.ensure_future(self._in_thread(_open_regular, path))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unread)
+            raise
 
     async def _blocks(self, fd: int, size: int) -> AsyncIterator[bytes]:
         """The file from its start; a file cut short meanwhile ends early, which its reader must notice."""
@@ -131,7 +151,7 @@ class Folder:
             offset += len(block)
 
     def _part_path(self) -> Path:
-        return self._root / "parts" / f".{uuid.uuid4()}.{self._worker}.part"
+        return self._root / PARTS / f".{uuid.uuid4()}.{self._worker}.part"
 
     def _require(self) -> None:
         if not self.present():
@@ -144,66 +164,98 @@ class Folder:
             5.0,
         )
 
+    def _write_failed(self, error: OSError, what: str) -> Exception:
+        return storage_fault(error, what) if self.present() else self._missing()
+
     @contextmanager
     def _told(self, key: str) -> Iterator[None]:
         """A name that is not there means a missing file only on a volume that is there."""
         try:
             yield
-        except FileNotFoundError as error:
+        except OSError as error:
             if not self.present():
                 raise self._missing() from error
+            if not isinstance(error, FileNotFoundError):
+                raise
             raise Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.") from error
 
-    def _holds_files(self) -> bool:
-        return self._root.is_dir() and any(self._root.iterdir())
+    def _fresh(self) -> bool:
+        """Whether nothing lies in the folder but what mkfs makes and what an interrupted first start leaves."""
+        if not self._root.is_dir():
+            return True
+        if {path.name for path in self._root.iterdir()} - {*HOLDING, PARTS, "lost+found"}:
+            return False
+        return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
     def _write_marker(self, id_: str) -> None:
-        with contextlib.suppress(FileExistsError):
-            fd = os.open(self._root / MARKER, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-            os.write(fd, f"{id_}\n".encode())
-            os.fsync(fd)
-            os.close(fd)
-            _sync_folder(self._root)
+        part = _Part(self._part_path())
+        try:
+            part.create()
+            part.write(f"{id_}\n".encode())
+            part.publish(self._root / MARKER)
+        finally:
+            part.discard()
 
     def _sweep(self) -> None:
         """Remove part files that our earlier life left, and anybody's that have not been touched for an hour."""
-        for part in (self._root / "parts").glob(".*.part"):
+        for part in (self._root / PARTS).glob(".*.part"):
             with contextlib.suppress(FileNotFoundError):
-                if part.name.endswith(f".{self._worker}.part") or time.time() - part.stat().st_mtime > STALE_PART:
+                _, _, worker = part.name[1:].partition(".")
+                if worker == f"{self._worker}.part" or time.time() - part.stat().st_mtime > STALE_PART:
                     part.unlink()
 
 
 class _Part:
-    """A file being written: hashed on the way, published by a rename or discarded."""
+    """A file being written: hashed on the way, published by a rename or discarded.
+
+    A cancelled task leaves a step running in its thread: `discard` waits for it, and no step begins after `discard`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._step = threading.Lock()
+        self._over = False
         self._fd = -1
         self._size = 0
         self._hash = hashlib.sha256()
 
     def create(self) -> None:
-        self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-        os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
+        with self._stepping():
+            self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+            os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
 
     def write(self, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[os.write(self._fd, view) :]
-        self._hash.update(block)
-        self._size += len(block)
+        with self._stepping():
+            view = memoryview(block)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            self._hash.update(block)
+            self._size += len(block)
 
     def publish(self, path: Path) -> Stored:
-        os.fsync(self._fd)
-        found = os.fstat(self._fd)
-        self._close()  # NFS reports a full disk at close
-        self._path.rename(path)
-        _sync_folder(path.parent)
-        return Stored(self._size, self._hash.hexdigest(), _stamp(found))
+        with self._stepping():
+            os.fsync(self._fd)
+            found = os.fstat(self._fd)
+            self._close()  # NFS reports a full disk at close
+            self._path.rename(path)
+            _sync_folder(path.parent)
+            return Stored(self._size, self._hash.hexdigest(), _stamp(found))
 
     def discard(self) -> None:
-        self._close()
-        self._path.unlink(missing_ok=True)
+        """Never raises: what cannot be removed now is swept at the next start, and what went wrong before is the news."""
+        with self._step:
+            self._over = True
+            with contextlib.suppress(OSError):
+                self._close()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _stepping(self) -> Iterator[None]:
+        with self._step:
+            if self._over:
+                raise asyncio.CancelledError
+            yield
 
     def _close(self) -> None:
         if self._fd >= 0:
@@ -227,11 +279,21 @@ async def _coalesced(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _open_regular(path: Path) -> int:
     """Open for reading; neither a link nor a FIFO somebody put in the file's place is followed or waited for."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
+            raise FileNotFoundError(path) from error
+        raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise FileNotFoundError(path)
     return fd
+
+
+def _close_unread(opening: "asyncio.Future[int]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
 
 
 def _stamp(found: os.stat_result) -> str:

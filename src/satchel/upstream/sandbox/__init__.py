@@ -139,5 +139,5 @@ class _State(msgspec.Struct, frozen=True):
 def _read(answer: bytes, shape: type[Any]) -> Any:
     try:
         return msgspec.json.decode(answer, type=shape)
-    except msgspec.DecodeError as error:
+    except wire.UNREADABLE as error:
         raise Later(UPSTREAM_DOWN, f"The network's answer could not be read: {error}.") from error

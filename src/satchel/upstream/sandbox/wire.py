@@ -17,6 +17,8 @@ SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
 REFUSALS = {"invalid": UPSTREAM_REFUSED, "hash_mismatch": UPSTREAM_REFUSED, "wrong_world": WORLD_RESET}
 """What the sandbox's slugs mean here; `stale_copy` is no refusal."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON of the shape asked for."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -39,6 +41,11 @@ class _Status(msgspec.Struct, frozen=True):
     status: str = ""
     at: float = 0.0
     offset: float | None = None
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    error: str
+    details: str = ""
 
 
 class _Posted(msgspec.Struct, frozen=True):
@@ -79,14 +86,13 @@ def envelope_json(envelope: Envelope, sender: str) -> bytes:
 def refusal(body: bytes) -> Fault | StaleCopy | None:
     """What a 4xx answer means; None when it is nothing that the page names, so worth another try."""
     try:
-        said = msgspec.json.decode(body)
-        slug, details = said["error"], str(said.get("details", ""))
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        said = msgspec.json.decode(body, type=_Refused)
+    except UNREADABLE:
         return None
-    if slug == "stale_copy":
-        return StaleCopy(details)
-    if slug in REFUSALS:
-        return Fault(REFUSALS[slug], f"The network refused it: {details or slug}")
+    if said.error == "stale_copy":
+        return StaleCopy(said.details)
+    if said.error in REFUSALS:
+        return Fault(REFUSALS[said.error], f"The network refused it: {said.details or said.error}")
     return None
 
 
@@ -112,7 +118,7 @@ def read_events(body: bytes) -> UpstreamEvents:
     try:
         posted = msgspec.json.decode(body, type=_Posted)
         return UpstreamEvents(posted.world, [_event(item) for item in posted.events])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
 
 
