@@ -62,7 +62,7 @@ def _missing(tx: Tx) -> list[Migration]:
     known = migrations()
     newer = sorted(set(applied) - {migration.version for migration in known})
     if newer:
-        raise Fault(SCHEMA_UNFIT, f"The database has migration {newer[-1]}, which this version of Satchel does not know: install a newer version.")
+        raise Fault(SCHEMA_UNFIT, f"The database has migration {newer[-1]}, which this Satchel does not know: install a newer version.")
     for migration in known:
         if applied.get(migration.version, migration.sha256) != migration.sha256:
             raise Fault(SCHEMA_UNFIT, f"Migration {migration.name} was edited after it had been applied: restore the file of the release.")
