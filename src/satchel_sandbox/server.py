@@ -65,14 +65,21 @@ def run(options: Options, wrap: Wrap = lambda ports: ports) -> int:
 
 
 async def _serve(options: Options, wrap: Wrap) -> None:
-    async with opened(options, wrap) as (server, listener):
+    running: list[uvicorn.Server] = []
+    stopped = False
 
-        def stop(_: int, __: FrameType | None) -> None:
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        for server in running:
             server.should_exit = True
 
-        # uvicorn handles signals itself and raises them again when it is done; with ours below, that is a clean end.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+    # uvicorn handles signals itself and raises them again when it is done; with ours below, that is a clean end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    async with opened(options, wrap) as (server, listener):
+        running.append(server)
+        server.should_exit = stopped  # one may have come while the engines were opened
         await server.serve(sockets=[listener])
 
 

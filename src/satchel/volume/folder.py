@@ -102,8 +102,10 @@ class Folder:
     async def stat(self, key: str) -> str | None:
         try:
             found = await self._in_thread((self._root / key).lstat)
-        except FileNotFoundError:
+        except OSError as error:
             self._require()
+            if not isinstance(error, FileNotFoundError):
+                raise
             return None
         return _stamp(found) if stat.S_ISREG(found.st_mode) else None
 
@@ -136,7 +138,7 @@ class Folder:
 
     async def _opened(self, path: Path) -> int:
         """A file descriptor; one that comes after its reader was cancelled is closed."""
-        opening = asyncio.ensure_future(self._in_thread(_open_regular, path))
+        opening = asyncio.get_running_loop().run_in_executor(self._threads, _open_regular, path)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -254,7 +256,7 @@ class _Part:
     def _stepping(self) -> Iterator[None]:
         with self._step:
             if self._over:
-                raise asyncio.CancelledError
+                raise OSError(errno.EBADF, "discarded")  # nobody listens any more
             yield
 
     def _close(self) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ class _Status(msgspec.Struct, frozen=True):
 
 class _Refused(msgspec.Struct, frozen=True):
     error: str
-    details: str = ""
+    details: str | None = None
 
 
 class _Posted(msgspec.Struct, frozen=True):
@@ -90,7 +89,7 @@ def refusal(body: bytes) -> Fault | StaleCopy | None:
     except UNREADABLE:
         return None
     if said.error == "stale_copy":
-        return StaleCopy(said.details)
+        return StaleCopy(said.details or "")
     if said.error in REFUSALS:
         return Fault(REFUSALS[said.error], f"The network refused it: {said.details or said.error}")
     return None
@@ -123,5 +122,5 @@ def read_events(body: bytes) -> UpstreamEvents:
 
 
 def _event(given: dict[str, Any]) -> UpstreamEvent:
-    read = msgspec.convert(given, type=_Status)
-    return UpstreamEvent(read.id, read.kind, json.loads(json.dumps(given)), read.message, read.status, read.at, read.offset)
+    read = msgspec.convert({name: value for name, value in given.items() if value is not None}, type=_Status)
+    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, read.offset)

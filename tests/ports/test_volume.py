@@ -1,0 +1,492 @@
+"""The port Volume, the same suite on every engine; what an engine may do to its own storage is simulated with the real thing."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from satchel.domain.errors import (
+    MEDIA_GONE,
+    UPLOAD_BROKEN_OFF,
+    VOLUME_FULL,
+    VOLUME_MISSING,
+    VOLUME_NOT_WRITABLE,
+    Fault,
+    Later,
+    Situation,
+)
+from satchel.volume import Volume
+from satchel.volume.folder import MARKER, Folder
+
+pytestmark = pytest.mark.anyio
+KEY = "shared/0b5c"
+WORKER = "host.0badcafe.web.0"
+ENGINES: dict[str, Callable[[Path], Folder]] = {"folder": lambda root: Folder(root, WORKER)}
+ODD_BLOCKS = [[], [b""], [b"x"], [b"x" * 262_143, b"y"], [b"x" * 262_144], [b"x" * 262_145], [b"a", b"", b"b" * 700_001], [b"z" * 17] * 9_000]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+@pytest.fixture(params=ENGINES)
+def volume(request: pytest.FixtureRequest, root: Path) -> Folder:
+    """A volume that was settled in."""
+    made = ENGINES[request.param](root)
+    made.settle_in("known")
+    return made
+
+
+async def blocks(*given: bytes) -> AsyncIterator[bytes]:
+    for block in given:
+        yield block
+
+
+async def content(volume: Volume, key: str = KEY) -> bytes:
+    async with volume.open(key) as opened:
+        found = b"".join([block async for block in opened.blocks])
+        assert len(found) == opened.size
+        return found
+
+
+@contextlib.asynccontextmanager
+async def refused(situation: Situation) -> AsyncIterator[None]:
+    with pytest.raises(Fault) as caught:
+        yield
+    assert caught.value.situation is situation
+
+
+@contextlib.asynccontextmanager
+async def put_off() -> AsyncIterator[None]:
+    with pytest.raises(Later) as caught:
+        yield
+    assert caught.value.situation is VOLUME_MISSING
+
+
+def parts(root: Path) -> list[Path]:
+    return list((root / "parts").iterdir())
+
+
+def published(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "shared").iterdir())
+
+
+# Whole bodies and nothing else
+
+
+@pytest.mark.parametrize("body", ODD_BLOCKS, ids=lambda body: f"{sum(map(len, body))}-in-{len(body)}")
+async def test_put_publishes_the_whole_body_and_says_what_it_wrote(volume: Volume, root: Path, body: list[bytes]) -> None:
+    stored = await volume.put(KEY, blocks(*body))
+    whole = b"".join(body)
+    assert (stored.size, stored.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert await volume.stat(KEY) == stored.stamp
+    assert await content(volume) == whole
+    assert parts(root) == []
+
+
+async def test_the_stamp_changes_with_the_file(volume: Volume) -> None:
+    stored = await volume.put(KEY, blocks(b"one"))
+    with volume.local(KEY) as path:
+        path.write_bytes(b"two")
+    assert await volume.stat(KEY) not in {None, stored.stamp}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o777])
+async def test_a_file_is_0644_whatever_the_umask(volume: Volume, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        await volume.put(KEY, blocks(b"x"))
+    finally:
+        os.umask(before)
+    with volume.local(KEY) as path:
+        assert path.stat().st_mode & 0o7777 == 0o644
+
+
+async def test_a_body_that_raises_publishes_nothing_and_passes_through(volume: Volume, root: Path) -> None:
+    async def breaks() -> AsyncIterator[bytes]:
+        yield b"x" * 600_000
+        raise Fault(UPLOAD_BROKEN_OFF, "gone")
+
+    async with refused(UPLOAD_BROKEN_OFF):
+        await volume.put(KEY, breaks())
+    assert await volume.stat(KEY) is None
+    assert (parts(root), published(root)) == ([], [])
+
+
+async def test_a_put_that_is_cancelled_while_it_waits_for_the_body_leaves_nothing(volume: Volume, root: Path) -> None:
+    waits, never = asyncio.Event(), asyncio.Event()
+
+    async def stalls() -> AsyncIterator[bytes]:
+        yield b"x" * 600_000
+        waits.set()
+        await never.wait()
+
+    putting = asyncio.create_task(volume.put(KEY, stalls()))
+    await waits.wait()
+    assert len(parts(root)) == 1
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert (parts(root), published(root)) == ([], [])
+
+
+async def test_a_put_that_is_cancelled_at_any_step_leaves_no_part_file_and_no_descriptor(volume: Volume, root: Path) -> None:
+    await volume.put("shared/warm", blocks(b"x"))
+    before = descriptors()
+    for turns in range(40):
+        putting = asyncio.create_task(volume.put(f"shared/{turns}", blocks(*[b"x" * 300_000] * 4)))
+        for _ in range(turns // 2):
+            await asyncio.sleep(0)
+        putting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await putting
+    await settled(volume)
+    assert parts(root) == []
+    assert descriptors() == before
+    for name in published(root):
+        assert (root / "shared" / name).stat().st_size in {1, 1_200_000}
+
+
+async def test_a_read_that_is_cancelled_leaves_no_descriptor(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"x" * 1_000_000))
+    before = descriptors()
+    for turns in range(60):
+        reading = asyncio.create_task(content(volume))
+        for _ in range(turns // 10 + 1):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+    await settled(volume)
+    assert descriptors() == before
+
+
+async def test_puts_at_once_do_not_mix(volume: Volume, root: Path) -> None:
+    bodies = {f"shared/{n}": bytes([n]) * (n * 99_991 + 1) for n in range(12)}
+
+    async def slowly(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 100_000):
+            await asyncio.sleep(0)
+            yield body[start : start + 100_000]
+
+    stored = await asyncio.gather(*(volume.put(key, slowly(body)) for key, body in bodies.items()))
+    assert [one.sha256 for one in stored] == [hashlib.sha256(body).hexdigest() for body in bodies.values()]
+    for key, body in bodies.items():
+        assert await content(volume, key) == body
+    assert parts(root) == []
+
+
+async def test_a_reader_keeps_what_it_opened_when_the_file_is_deleted(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"x" * 1_000_000))
+    async with volume.open(KEY) as opened:
+        await volume.delete(KEY)
+        assert b"".join([block async for block in opened.blocks]) == b"x" * 1_000_000
+
+
+async def test_a_file_cut_short_while_it_is_read_ends_early(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"x" * 1_000_000))
+    async with volume.open(KEY) as opened:
+        with volume.local(KEY) as path:
+            os.truncate(path, 10)
+        assert opened.size == 1_000_000
+        assert [block async for block in opened.blocks] == [b"x" * 10]
+
+
+# Keys that are not there
+
+
+async def test_an_unknown_key_is_gone_for_every_reader(volume: Volume) -> None:
+    assert await volume.stat(KEY) is None
+    async with refused(MEDIA_GONE):
+        await content(volume)
+    async with refused(MEDIA_GONE):
+        with volume.local(KEY):
+            pass
+
+
+async def test_deleting_twice_is_no_error(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    await volume.delete(KEY)
+    await volume.delete(KEY)
+    assert await volume.stat(KEY) is None
+
+
+async def test_a_file_that_vanishes_while_it_is_lent_is_gone(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    async with refused(MEDIA_GONE):
+        with volume.local(KEY) as path:
+            path.unlink()
+            path.read_bytes()
+
+
+# Something else in a file's place
+
+
+def a_link(path: Path) -> None:
+    outside = path.parents[2] / "outside"
+    outside.write_bytes(b"not yours")
+    path.symlink_to(outside)
+
+
+def a_dangling_link(path: Path) -> None:
+    path.symlink_to(path.parent / "nowhere")
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+STRANGERS = [a_link, a_dangling_link, a_socket, os.mkfifo, os.mkdir]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", STRANGERS, ids=lambda make: make.__name__)
+async def test_what_is_no_file_is_gone_not_followed_and_not_waited_for(volume: Volume, root: Path, make: Callable[[Path], None]) -> None:
+    make(root / KEY)
+    assert await volume.stat(KEY) is None
+    async with refused(MEDIA_GONE):
+        await content(volume)
+    async with refused(MEDIA_GONE):
+        with volume.local(KEY):
+            pass
+    await volume.delete(KEY)
+    outside = root.parent / "outside"
+    assert make is not a_link or outside.read_bytes() == b"not yours"
+
+
+# Temporary files
+
+
+async def test_scratch_is_a_free_path_and_what_is_there_at_the_end_is_removed(volume: Volume, root: Path) -> None:
+    with volume.scratch() as path:
+        assert not path.exists()
+        path.write_bytes(b"x")
+    with pytest.raises(KeyError), volume.scratch() as path:
+        path.write_bytes(b"x")
+        raise KeyError
+    with volume.scratch():
+        pass
+    assert parts(root) == []
+
+
+async def test_a_spool_has_no_name_and_gives_back_what_was_written(volume: Volume, root: Path) -> None:
+    with volume.spool() as spool:
+        spool.write(b"x" * 100_000)
+        assert [path for path in root.rglob("*") if path.is_file() and path.name != MARKER] == []
+        spool.seek(0)
+        assert spool.read() == b"x" * 100_000
+
+
+# The marker
+
+
+async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -> None:
+    assert Folder(root, WORKER).marker() is None
+    Folder(root, WORKER).settle_in("known")
+    assert Folder(root, "another.0").marker() == "known"
+    again = Folder(root, "another.0")
+    again.settle_in("known")
+    assert again.present()
+
+
+@pytest.mark.parametrize("left", ["shared", "parts/.7d0c.host.0badcafe.web.9.part", "lost+found"])
+async def test_what_mkfs_or_an_interrupted_first_start_left_is_still_fresh(root: Path, left: str) -> None:
+    (root / left).mkdir(parents=True)
+    folder = Folder(root, WORKER)
+    folder.settle_in("known")
+    assert folder.present()
+    assert (await folder.put(KEY, blocks(b"x"))).size == 1
+
+
+@pytest.mark.parametrize("left", ["holiday.jpg", "shared/7d0c", "renditions/7d0c"])
+async def test_a_folder_with_files_and_no_marker_is_not_taken_over(root: Path, left: str) -> None:
+    (root / left).parent.mkdir(parents=True)
+    (root / left).write_bytes(b"mine")
+    folder = Folder(root, WORKER)
+    folder.settle_in("known")
+    assert not folder.present()
+    assert not (root / MARKER).exists()
+    async with put_off():
+        await folder.put(KEY, blocks(b"x"))
+
+
+def unmounted(root: Path) -> None:
+    root.rename(root.with_name("elsewhere"))
+    root.mkdir()
+
+
+def another_volume(root: Path) -> None:
+    unmounted(root)
+    Folder(root, "another.0").settle_in("another")
+
+
+def no_folder(root: Path) -> None:
+    root.rename(root.with_name("elsewhere"))
+
+
+def a_file_instead(root: Path) -> None:
+    no_folder(root)
+    root.write_bytes(b"")
+
+
+@pytest.mark.parametrize("befall", [unmounted, another_volume, no_folder, a_file_instead], ids=lambda befall: befall.__name__)
+async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
+    volume: Folder, root: Path, befall: Callable[[Path], None]
+) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    befall(root)
+    before = sorted(root.rglob("*"))
+    assert not volume.present()
+    async with put_off():
+        await content(volume)
+    async with put_off():
+        await volume.stat(KEY)
+    async with put_off():
+        with volume.local(KEY):
+            pass
+    async with put_off():
+        await volume.put("shared/new", blocks(b"x"))
+    async with put_off():
+        await volume.delete(KEY)
+    async with put_off():
+        with volume.scratch():
+            pass
+    async with put_off():
+        volume.spool()
+    assert sorted(root.rglob("*")) == before
+
+
+async def test_a_volume_that_comes_back_is_the_one_we_know(volume: Folder, root: Path) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    unmounted(root)
+    assert not volume.present()
+    root.rmdir()
+    root.with_name("elsewhere").rename(root)
+    assert await content(volume) == b"x"
+
+
+async def test_a_volume_that_goes_away_during_a_put_is_missing_and_not_broken(volume: Volume, root: Path) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * 300_000
+        unmounted(root)
+        yield b"x" * 300_000
+
+    async with put_off():
+        await volume.put(KEY, body())
+    assert list(root.iterdir()) == []
+
+
+async def test_a_marker_that_cannot_be_read_is_a_volume_that_is_away(volume: Folder, root: Path) -> None:
+    (root / MARKER).unlink()
+    (root / MARKER).mkdir()
+    assert not volume.present()
+    async with put_off():
+        await volume.put(KEY, blocks(b"x"))
+
+
+# The sweep
+
+
+async def test_settling_in_sweeps_our_own_part_files_and_stale_ones_of_others(volume: Folder, root: Path) -> None:
+    await volume.put(KEY, blocks(b"kept"))
+    old = time.time() - 3_700
+    names = {
+        "mine": f".1111.{WORKER}.part",
+        "fresh": ".2222.host.0badcafe.core.0.part",
+        "stale": ".3333.host.0badcafe.core.0.part",
+        "alike": f".4444.other-{WORKER}.part",
+        "suffix": f".5555.other.{WORKER}.part",
+        "no part": "notes.txt",
+    }
+    for name in names.values():
+        (root / "parts" / name).write_bytes(b"x")
+    in_shared = root / "shared" / f".6666.{WORKER}.part"
+    in_shared.write_bytes(b"x")
+    for path in (root / "parts" / names["stale"], in_shared, root / KEY):
+        os.utime(path, (old, old))
+    Folder(root, WORKER).settle_in("known")
+    assert {path.name for path in parts(root)} == set(names.values()) - {names["mine"], names["stale"]}
+    assert in_shared.exists()
+    assert await content(volume) == b"kept"
+
+
+async def test_a_volume_that_is_not_ours_is_not_swept(volume: Folder, root: Path) -> None:
+    part = root / "parts" / f".1111.{WORKER}.part"
+    part.write_bytes(b"x")
+    Folder(root, WORKER).settle_in("another")
+    assert part.exists()
+
+
+# Disks that are full or read-only
+
+
+@contextlib.contextmanager
+def mounted(root: Path) -> Iterator[None]:
+    """A file system of 4 MiB at `root`."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    root.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(root)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"mount refused: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_space(root: Path) -> None:
+    with mounted(root):
+        volume = Folder(root, WORKER)
+        volume.settle_in("known")
+        await volume.put("shared/ballast", blocks(b"x" * 3_000_000))
+        async with refused(VOLUME_FULL):
+            await volume.put(KEY, blocks(*[b"x" * 300_000] * 8))
+        assert (parts(root), published(root)) == ([], ["ballast"])
+        assert (await volume.put("shared/small", blocks(b"x"))).size == 1
+        await volume.delete("shared/ballast")
+        assert (await volume.put(KEY, blocks(*[b"x" * 300_000] * 8))).size == 2_400_000
+
+
+async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> None:
+    with mounted(root):
+        volume = Folder(root, WORKER)
+        volume.settle_in("known")
+        await volume.put(KEY, blocks(b"x"))
+        subprocess.run(["mount", "-o", "remount,ro", str(root)], check=True, capture_output=True)
+        async with refused(VOLUME_NOT_WRITABLE):
+            await volume.put("shared/new", blocks(b"x"))
+        async with refused(VOLUME_NOT_WRITABLE):
+            await volume.delete(KEY)
+        async with refused(VOLUME_NOT_WRITABLE):
+            volume.spool()
+        assert await content(volume) == b"x"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_we_may_not_write_to_refuses_writes(volume: Volume, root: Path) -> None:
+    (root / "parts").chmod(0o555)
+    try:
+        async with refused(VOLUME_NOT_WRITABLE):
+            await volume.put(KEY, blocks(b"x"))
+    finally:
+        (root / "parts").chmod(0o755)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def settled(volume: Volume) -> None:
+    """Every call before this one has left the engine's threads: each waits its turn behind what still runs."""
+    for _ in range(3):
+        await asyncio.gather(*(volume.stat("shared/none") for _ in range(16)))

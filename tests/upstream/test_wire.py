@@ -1,0 +1,215 @@
+"""The wire's JSON and signature as this side writes and reads them: against the vectors, and against bodies that follow no page."""
+
+import json
+from base64 import b64decode
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault, Situation
+from satchel.domain.media import Rendition
+from satchel.upstream import Copy, Envelope, StaleCopy
+from satchel.upstream.sandbox import wire
+
+WIRE = Path(__file__).parents[2] / "wire"
+SIGNATURES: list[dict[str, Any]] = json.loads((WIRE / "events.json").read_text("utf-8"))
+ENVELOPES: list[dict[str, Any]] = json.loads((WIRE / "envelope.json").read_text("utf-8"))
+SENDABLE = [case for case in ENVELOPES if case["valid"] and case["envelope"]["type"] != "text"]
+
+
+def verified(case: dict[str, Any], now: float | None = None, **headers: str) -> None:
+    given = {wire.SIGNATURE: case["signature_header"], **headers}
+    wire.verified(case["secret"], given, case["body"].encode(), case["t"] if now is None else now)
+
+
+# Signatures
+
+
+@pytest.mark.parametrize("case", SIGNATURES, ids=lambda case: case["name"])
+def test_signature_vectors(case: dict[str, Any]) -> None:
+    assert (wire.sign(case["secret"], case["body"].encode(), case["t"]) == case["signature_header"]) is case["valid"]
+    if case["valid"]:
+        verified(case)
+        return
+    with pytest.raises(Fault) as caught:
+        verified(case)
+    assert caught.value.situation is BAD_CREDENTIALS
+
+
+@pytest.mark.parametrize(("apart", "fits"), [(0, True), (300, True), (-300, True), (301, False), (-301, False), (86_400 * 365, False)])
+def test_a_signature_holds_for_five_minutes_around_its_time(apart: float, fits: bool) -> None:
+    case = SIGNATURES[0]
+    if fits:
+        verified(case, case["t"] + apart)
+        return
+    with pytest.raises(Fault) as caught:
+        verified(case, case["t"] + apart)
+    assert caught.value.situation is BAD_CREDENTIALS
+    assert "clock" in caught.value.details
+
+
+def test_an_old_post_is_refused_by_the_clock_of_this_machine() -> None:
+    case = SIGNATURES[0]
+    with pytest.raises(Fault, match="clock"):
+        wire.verified(case["secret"], {wire.SIGNATURE: case["signature_header"]}, case["body"].encode())
+
+
+def test_without_a_secret_nothing_is_accepted() -> None:
+    with pytest.raises(Fault) as caught:
+        wire.verified("", {wire.SIGNATURE: wire.sign("", b"{}", 1_000)}, b"{}", 1_000)
+    assert caught.value.situation is BAD_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    "header", ["", "t=", "v1=", "t=١,v1=x", "t=-1,v1=x", "t=" + "9" * 5_000, "t=1767225600, v1=x", "ÿ", "t=01767225600,v1={}", "T=1,V1=2"]
+)
+def test_a_malformed_signature_is_refused(header: str) -> None:
+    case = SIGNATURES[0]
+    header = header.format(case["signature_header"].partition("v1=")[2])
+    with pytest.raises(Fault) as caught:
+        wire.verified(case["secret"], {wire.SIGNATURE: header}, case["body"].encode(), case["t"])
+    assert caught.value.situation is BAD_CREDENTIALS
+
+
+def test_no_signature_at_all_is_refused() -> None:
+    with pytest.raises(Fault) as caught:
+        wire.verified("secret", {}, b"{}")
+    assert caught.value.situation is BAD_CREDENTIALS
+
+
+# Envelopes
+
+
+def ours(case: dict[str, Any]) -> Envelope:
+    """The envelope that has to come out as the vector's."""
+    given, media = case["envelope"], case["envelope"]["media"]
+    address = wire.Address(media["direct_path"], b64decode(media["file_enc_sha256"]), media["file_length"])
+    copy = Copy(msgspec.json.encode(address).decode(), 1.0)
+    sha256 = b64decode(media["file_sha256"]).hex()
+    rendition = Rendition("r", "s", media["type"], "p", None, media["mime_type"], 1, sha256, b64decode(media["media_key"]))
+    caption, filename = given.get("caption"), given.get("filename")
+    return Envelope(given["id"], given.get("world"), given["to"], given["type"], media["mime_type"], caption, filename, rendition, copy)
+
+
+@pytest.mark.parametrize("case", SENDABLE, ids=lambda case: case["name"])
+def test_our_envelope_is_the_vectors(case: dict[str, Any]) -> None:
+    expected = {name: value for name, value in case["envelope"].items() if value is not None and name != "later"}
+    expected["media"] = {name: value for name, value in expected["media"].items() if name != "width"}
+    assert json.loads(wire.envelope_json(ours(case), case["envelope"]["from"])) == expected
+
+
+def test_what_is_absent_is_left_out_and_an_empty_caption_is_not() -> None:
+    bare = replace(ours(SENDABLE[0]), caption=None, filename=None, world=None)
+    assert {"world", "caption", "filename"}.isdisjoint(json.loads(wire.envelope_json(bare, "12025550100")))
+    assert json.loads(wire.envelope_json(replace(bare, caption=""), "12025550100"))["caption"] == ""
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("slug", "situation"), [("invalid", UPSTREAM_REFUSED), ("hash_mismatch", UPSTREAM_REFUSED), ("wrong_world", WORLD_RESET)]
+)
+def test_a_refusal_for_good_is_a_fault_with_the_networks_own_words(slug: str, situation: Situation) -> None:
+    refused = wire.refusal(json.dumps({"error": slug, "details": "because", "more": 1}).encode())
+    assert isinstance(refused, Fault)
+    assert refused.situation is situation
+    assert "because" in refused.details
+
+
+@pytest.mark.parametrize("details", [{}, {"details": None}, {"details": "over"}])
+def test_a_stale_copy_is_no_fault(details: dict[str, Any]) -> None:
+    assert isinstance(wire.refusal(json.dumps({"error": "stale_copy", **details}).encode()), StaleCopy)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'"invalid"',
+        b'{"error": null}',
+        b'{"error": ["invalid"]}',
+        b'{"error": {}}',
+        b'{"error": "unauthorized"}',
+        b'{"error": "\xff"}',
+        b"[" * 100_000,
+    ],
+)
+def test_anything_else_is_worth_another_try(body: bytes) -> None:
+    assert wire.refusal(body) is None
+
+
+# Upstream events
+
+
+def test_events_are_read_as_they_came() -> None:
+    posted = wire.read_events(SIGNATURES[5]["body"].encode())
+    assert posted.world == "w1"
+    assert [(event.dedupe_key, event.kind, event.message, event.status) for event in posted.events] == [
+        ("ev-3", "status", "a", "sent"),
+        ("ev-4", "status", "b", "sent"),
+    ]
+    assert posted.events[0].body == json.loads(SIGNATURES[5]["body"])["events"][0]
+    assert posted.events[0].at_net == 1767225600.0
+    assert posted.events[0].offset is None
+    assert wire.read_events(SIGNATURES[1]["body"].encode()).events[0].offset == 86_400.0
+
+
+def test_members_that_are_null_count_as_absent_and_unknown_kinds_and_members_are_kept() -> None:
+    event = {"id": "e", "kind": "later", "message": None, "status": None, "at": None, "offset": None, "more": {"a": [1, None]}}
+    (read,) = wire.read_events(json.dumps({"world": "w", "events": [event], "note": "x"}).encode()).events
+    assert (read.kind, read.message, read.status, read.at_net, read.offset) == ("later", "", "", 0.0, None)
+    assert read.body == event
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"world": "w"}',
+        b'{"events": []}',
+        b'{"world": 1, "events": []}',
+        b'{"world": "w", "events": {}}',
+        b'{"world": "w", "events": [1]}',
+        b'{"world": "w", "events": [{"kind": "state"}]}',
+        b'{"world": "w", "events": [{"id": 1, "kind": "state"}]}',
+        b'{"world": "w", "events": [{"id": "e"}]}',
+        b'{"world": "w", "events": [{"id": "e", "kind": "status", "at": "now"}]}',
+        b'{"world": "w", "events": [{"id": "e", "kind": "state", "offset": "1"}]}',
+        b'{"world": "\xff", "events": []}',
+        b'{"world": "w", "events": [' + b"[" * 100_000,
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_a_body_that_is_no_list_of_events_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(Fault) as caught:
+        wire.read_events(body)
+    assert caught.value.situation is BAD_REQUEST
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), lambda inner: st.lists(inner)
+)
+EVENT = st.dictionaries(st.sampled_from(["id", "kind", "message", "recipient", "status", "at", "offset", "x"]), ANYTHING)
+
+
+@settings(max_examples=60)
+@given(st.one_of(st.binary(), st.fixed_dictionaries({"world": ANYTHING, "events": st.lists(EVENT) | ANYTHING})))
+def test_no_body_raises_anything_but_a_fault(body: Any) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    try:
+        wire.read_events(raw)
+    except Fault as fault:
+        assert fault.situation is BAD_REQUEST
