@@ -1,0 +1,113 @@
+"""Client commands against a running node, and the node commands `serve` and `migrate`."""
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ..journeys.running import eventually, free_port
+from .dev import SATCHEL, Dev, environment, satchel
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    dev = Dev(tmp_path_factory.mktemp("dev"))
+    yield dev
+    dev.stop()
+
+
+def test_media_goes_up_comes_back_and_goes(dev: Dev, tmp_path: Path) -> None:
+    (dev.folder / "note.txt").write_text("hello")
+    up = satchel("media", "upload", "note.txt", cwd=dev.folder)
+    media = up.stdout.strip()
+    assert (up.returncode, len(media)) == (0, 36)
+    assert satchel("media", "get", media, "-o", "-", cwd=dev.folder).stdout == "hello"
+    assert satchel("media", "get", media, "-o", str(tmp_path / "back"), cwd=dev.folder).returncode == 0
+    assert (tmp_path / "back").read_text() == "hello"
+    assert satchel("media", "rm", media, cwd=dev.folder).returncode == 0
+    gone = satchel("media", "get", media, "-o", str(tmp_path / "gone"), cwd=dev.folder)
+    assert (gone.returncode, gone.stdout) == (5, "")
+    assert list(tmp_path.iterdir()) == [tmp_path / "back"]
+
+
+def test_the_node_may_be_named_by_flags_or_environment(dev: Dev, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    flags = satchel("media", "upload", "a.txt", "--url", dev.state["url"], "--token", dev.state["token"], cwd=tmp_path)
+    named = satchel("media", "upload", "a.txt", cwd=tmp_path, SATCHEL_URL=dev.state["url"], SATCHEL_TOKEN=dev.state["token"])
+    assert (flags.returncode, named.returncode) == (0, 0)
+    wrong = satchel("media", "upload", "a.txt", "--url", dev.state["url"], "--token", "x", cwd=tmp_path)
+    assert wrong.returncode == 4
+
+
+def test_without_a_node_one_sentence_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    nowhere = satchel("media", "upload", "a.txt", cwd=tmp_path)
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (3, 1)
+    assert "satchel dev" in nowhere.stderr
+    silent = satchel("media", "upload", "a.txt", "--url", f"http://127.0.0.1:{free_port()}", "--token", "t", cwd=tmp_path)
+    assert (silent.returncode, silent.stderr.count("\n")) == (8, 1)
+
+
+def test_a_refusal_is_one_sentence(dev: Dev) -> None:
+    (dev.folder / "empty").write_bytes(b"")
+    refused = satchel("media", "upload", "empty", cwd=dev.folder)
+    assert (refused.returncode, refused.stderr.count("\n")) == (6, 1)
+    assert "empty" in refused.stderr
+    wrong = satchel("send", "document", "--to", "12", "note.txt", cwd=dev.folder)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (6, 1)
+
+
+def test_a_phone_is_shown_in_lines_or_as_json(dev: Dev) -> None:
+    nothing = satchel("sandbox", "phone", "show", "12025550199", cwd=dev.folder)
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    shown = satchel("sandbox", "phone", "show", "12025550199", "--json", cwd=dev.folder)
+    assert json.loads(shown.stdout) == {"messages": []}
+    wrong = satchel("sandbox", "phone", "show", "12", cwd=dev.folder)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_migrate_says_what_it_did(tmp_path: Path) -> None:
+    first = satchel("migrate", "--data-dir", "data", cwd=tmp_path)
+    assert (first.returncode, first.stdout) == (0, "applied 0001_first.sql\n")
+    assert satchel("migrate", "--data-dir", "data", cwd=tmp_path).stdout == "the schema is up to date\n"
+
+
+def test_serve_keeps_a_generated_password_in_a_private_file_and_out_of_the_log(tmp_path: Path) -> None:
+    port = free_port()
+    with (tmp_path / "log").open("wb") as log:
+        command = [*SATCHEL, "serve", "--role", "web", "--bind", f"127.0.0.1:{port}", "--data-dir", "data"]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=log)
+    path = tmp_path / "data" / "admin-password"
+    eventually(path.exists, 15, (tmp_path / "log").read_text)
+    password = path.read_text().strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    url = f"http://127.0.0.1:{port}/v1/users/login"
+    eventually(lambda: httpx2.post(url, auth=("admin", password), trust_env=False).status_code == 200, 15, (tmp_path / "log").read_text)
+    process.terminate()
+    assert process.wait(20) == 0
+    assert password not in (tmp_path / "log").read_text()
+    assert str(path) in (tmp_path / "log").read_text()
+
+
+def test_serve_refuses_a_weak_password_and_an_unknown_setting(tmp_path: Path) -> None:
+    weak = satchel("serve", "--role", "core", "--data-dir", "data", cwd=tmp_path, SATCHEL_ADMIN_PASSWORD="secret")
+    assert (weak.returncode, "8 to 64 characters" in weak.stderr) == (3, True)
+    unknown = satchel("serve", "--role", "core", cwd=tmp_path, SATCHEL_VOLUM__PATH="/x")
+    assert (unknown.returncode, "SATCHEL_VOLUME__PATH" in unknown.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("command", [["media", "upload"], ["send", "image"], ["sandbox", "phone", "show"], ["webhook", "serve"], ["dev"]])
+def test_client_commands_load_no_engine(command: list[str]) -> None:
+    """What makes a start slow is what it imports: a client command needs neither databases nor servers."""
+    code = "import sys; from satchel.cli import main\ntry:\n main(sys.argv[1:])\nexcept SystemExit:\n print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, env=environment(), check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"aiohttp", "starlette", "uvicorn", "cryptography", "PIL"}
+    assert heavy & loaded == set()
+    if command != ["dev"]:
+        assert {"apsw", "psycopg", "structlog", "argon2", "jwt"} & loaded == set()

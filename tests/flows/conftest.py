@@ -1,0 +1,26 @@
+"""Ports over real engines, the upstream nobody: what a flow does when the network does not answer."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from satchel import build
+from satchel.flows import Ports
+
+from ..conftest import Place
+from ..journeys.running import free_port
+
+
+class Held:
+    """A lease that is ours."""
+
+    def check(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def ports(place: Place) -> AsyncIterator[Ports]:
+    """A node's engines; nobody listens at the upstream's address."""
+    place.environ["SATCHEL_UPSTREAM__URL"] = f"http://127.0.0.1:{free_port()}"
+    async with build.opened(place.settings, "core") as opened:
+        yield opened.ports

@@ -1,0 +1,155 @@
+"""A message's ends that no phone sees: given up after a day, over its ceiling, refused once for many."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from satchel.db import Tx, messages
+from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING
+from satchel.domain.media import Media, Refusal, Rendition
+from satchel.domain.messages import Outgoing
+from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, send
+
+from .conftest import Held
+
+pytestmark = pytest.mark.anyio
+TO = "12025550111"
+
+
+async def body_of(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def upload(ports: Ports, data: bytes, mime: str = "text/plain") -> Media:
+    return await media_node.upload(ports, body_of(data), mime, "admin")
+
+
+async def accepted(ports: Ports, media: Media, kind: str = "document") -> messages.Waiting:
+    await send.accept(ports, Outgoing(TO, kind, media.id))
+    item = await ports.db.read(lambda tx: messages.head(tx, messages.lane_of(TO)))
+    assert item is not None
+    return item
+
+
+async def settle(ports: Ports, item: messages.Waiting) -> None:
+    await ports.db.write(await send.deliver(ports, item, Held()))
+
+
+async def state_of(ports: Ports, item: messages.Waiting) -> tuple[str, int, float | None]:
+    def look(tx: Tx) -> tuple[str, int, float | None]:
+        row = tx.one("SELECT state, attempts, not_before - :now FROM message WHERE id = :id", id=item.id)
+        assert row is not None
+        return row[0], row[1], row[2]
+
+    return await ports.db.read(look)
+
+
+async def told(ports: Ports) -> list[Any]:
+    return [msgspec.json.decode(row[0]) for row in await ports.db.read(lambda tx: tx.all("SELECT body FROM callback ORDER BY seq"))]
+
+
+async def test_while_the_network_is_down_the_waits_double_up_to_15_seconds(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"x"))
+    waits = []
+    for attempts in range(7):
+        await settle(ports, _with(item, attempts))
+        waits.append((await state_of(ports, item))[2])
+    assert [pytest.approx(wait, abs=0.3) for wait in waits] == [0.5, 1, 2, 4, 8, 15, 15]
+
+
+async def test_after_a_day_the_message_fails_with_408(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"x"))
+    await settle(ports, _with(item, 100, time.time() - GIVE_UP_SENDING - 1))
+    assert (await state_of(ports, item))[0] == "failed"
+    (body,) = await told(ports)
+    assert (body["statuses"][0]["status"], body["statuses"][0]["errors"][0]["code"]) == ("failed", 408)
+
+
+async def test_a_bug_is_tried_for_a_day_and_then_fails_with_1000(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"x"))
+    await ports.db.write(send.put_off(item, ValueError("ours")))
+    assert (await state_of(ports, item))[:2] == ("waiting", 1)
+    await ports.db.write(send.put_off(_with(item, 9, time.time() - GIVE_UP_SENDING - 1), ValueError("ours")))
+    (body,) = await told(ports)
+    assert body["statuses"][0]["errors"][0]["code"] == 1000
+
+
+async def test_a_lost_lease_stops_before_anything_leaves(ports: Ports) -> None:
+    class Lost:
+        def check(self) -> None:
+            raise LeaseLost("msg:1")
+
+    item = await accepted(ports, await upload(ports, b"x"))
+    with pytest.raises(LeaseLost):
+        await send.deliver(ports, item, Lost())
+
+
+async def test_a_message_settled_twice_is_told_once(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"not a picture"), "image")
+    settlement = await send.deliver(ports, item, Held())
+    assert [await ports.db.write(settlement), await ports.db.write(settlement)] == [True, False]
+    assert len(await told(ports)) == 1
+
+
+@pytest.mark.parametrize(("media_type", "plain"), [("image", 5_242_863), ("document", 104_857_583)])
+async def test_the_ceiling_is_exact_on_the_encrypted_size(ports: Ports, media_type: str, plain: int) -> None:
+    media = await upload(ports, b"x")
+    fitting = Rendition("r", media.sha256, media_type, "p", None, "x/y", plain, media.sha256, bytes(32))
+    with pytest.raises(Exception, match=r"does not answer|changed"):  # it went on to the file and the network
+        await copies.ensure(ports, fitting, media, Held())
+    over = Rendition("r", media.sha256, media_type, "p", None, "x/y", plain + 1, media.sha256, bytes(32))
+    with pytest.raises(Exception, match=f"the limit for {media_type} is {ENCRYPTED_BYTES[media_type]} bytes") as caught:
+        await copies.ensure(ports, over, media, Held())
+    assert caught.value.situation.code == 1014  # type: ignore[attr-defined]
+
+
+async def test_a_refusal_is_kept_and_a_rendition_keeps_its_key(ports: Ports, photo: Path) -> None:
+    text, picture = await upload(ports, b"text"), await upload(ports, photo.read_bytes(), "image/jpeg")
+    refused = [await prepare.ensure(ports, text, "image") for _ in range(2)]
+    assert isinstance(refused[0], Refusal)
+    assert refused[0] == refused[1]
+    made = [await prepare.ensure(ports, picture, "image") for _ in range(2)]
+    assert isinstance(made[0], Rendition)
+    assert made[0] == made[1]
+    assert repr(made[0].media_key) not in repr(made[0])
+
+
+async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(ports: Ports, photo: Path) -> None:
+    picture = await upload(ports, photo.read_bytes(), "image/jpeg")
+    first = await prepare.ensure(ports, picture, "image")
+    assert isinstance(first, Rendition)
+    await ports.volume.delete(f"renditions/{first.file}")
+    again = await prepare.ensure(ports, picture, "image")
+    assert isinstance(again, Rendition)
+    assert (again.id, again.media_key, again.sha256) == (first.id, first.media_key, first.sha256)
+    assert await ports.volume.stat(f"renditions/{again.file}") is not None
+
+
+async def test_the_same_bytes_uploaded_twice_share_a_rendition_until_the_last_is_deleted(ports: Ports, photo: Path) -> None:
+    one, two = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(2)]
+    first, second = [await prepare.ensure(ports, media, "image") for media in (one, two)]
+    assert first == second
+    assert isinstance(first, Rendition)
+    await media_node.delete(ports, one.id)
+    assert await ports.volume.stat(f"renditions/{first.file}") is not None
+    await media_node.delete(ports, two.id)
+    assert await ports.volume.stat(f"renditions/{first.file}") is None
+
+
+async def test_a_deleted_media_stays_for_the_messages_that_were_accepted_before(ports: Ports) -> None:
+    media = await upload(ports, b"x")
+    item = await accepted(ports, media)
+    await media_node.delete(ports, media.id)
+    assert await ports.volume.stat(f"shared/{media.id}") is not None
+    await ports.db.write(lambda tx: messages.failed(tx, item.id))
+    await media_node.bury(ports)
+    assert await ports.volume.stat(f"shared/{media.id}") is None
+
+
+def _with(item: messages.Waiting, attempts: int, accepted_at: float | None = None) -> messages.Waiting:
+    return replace(item, attempts=attempts, accepted_at=accepted_at or item.accepted_at)
