@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,19 +58,27 @@ def database(settings: Settings) -> Database:
 async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports) -> AsyncIterator[Opened]:
     """Every engine of one process, migrated and settled in; let go at the end."""
     name = instance(settings.data_dir, role)
-    db = database(settings)
-    await schema.migrate(db)
-    folder = Folder(settings.volume_path, name)
-    known = await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4())))
-    folder.settle_in(str(known))
-    ports = wrap(_ports(settings, db, folder))
-    try:
+    async with AsyncExitStack() as stack:
+        db = database(settings)
+        stack.push_async_callback(db.close)
+        await schema.migrate(db)
+        folder = Folder(settings.volume_path, name)
+        await _settle_volume(settings, db, folder)
+        ports = wrap(_ports(settings, db, folder))
+        for engine in (ports.transcoder, ports.egress, ports.upstream):
+            stack.push_async_callback(engine.close)
         yield Opened(ports, name)
-    finally:
-        await ports.upstream.close()
-        await ports.egress.close()
-        await ports.transcoder.close()
-        await ports.db.close()
+
+
+async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> None:
+    """Tie database and volume together by an id, once. Marked last, so that a crash in between is made good by the next start."""
+    known = str(await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4()))))
+    marked = bool(await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_MARKED)))
+    folder.settle_in(known, first=not marked)
+    if not marked and not folder.present():
+        raise SettingsError(f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder.")
+    if not marked:
+        await db.write(lambda tx: setting_rows.put(tx, setting_rows.VOLUME_MARKED, True))
 
 
 def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:

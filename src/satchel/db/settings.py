@@ -11,6 +11,7 @@ from satchel.db import Tx
 APPLICATION = "application"
 TOKEN_KEY = "token_key"
 VOLUME_ID = "volume_id"
+VOLUME_MARKED = "volume_marked"
 UPSTREAM = "upstream"
 
 

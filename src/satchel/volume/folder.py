@@ -47,12 +47,13 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def settle_in(self, known_id: str) -> None:
-        """Expect the volume with this id; mark a fresh, empty folder with it. Sweeps our own old part files.
+    def settle_in(self, known_id: str, first: bool) -> None:
+        """Expect the volume with this id. Sweeps our own old part files.
 
-        A folder that is no volume of this database stays as it is, and `present` says no.
+        `first`: no volume was ever marked with it, so a fresh, empty folder is. Later an empty folder is an unmounted volume: it stays as it is, as
+        does a folder that is another's, and `present` says no.
         """
-        if self.marker() is None and self._fresh():
+        if first and self.marker() is None and self._fresh():
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             self._write_marker(known_id)
