@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satchel.db import Database, Tx, schema, users
+from satchel.db import Database, schema
 from satchel.db import settings as setting_rows
-from satchel.domain import limits, passwords
-from satchel.domain.errors import SCHEMA_UNFIT, Fault
+from satchel.domain import limits
 from satchel.egress import Egress
 from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
@@ -24,6 +23,8 @@ from satchel.volume.folder import Folder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from satchel.coreapp.run import Coreapp
 
 Wrap = Callable[[Ports], Ports]
 """Lets a test stand between the flows and the engines."""
@@ -47,11 +48,17 @@ def database(settings: Settings) -> Database:
                 raise SettingsError(
                     "SATCHEL_DATABASE__KIND is postgres, and SATCHEL_DATABASE__URL is not set: give postgresql://user:password@host/name."
                 )
-            return Postgres(settings.database.url, idle_limit=settings.coreapp.lease_ttl / 2)
+            try:
+                return Postgres(settings.database.url, idle_limit=settings.coreapp.lease_ttl / 2)
+            except ValueError as error:
+                raise SettingsError(f"SATCHEL_DATABASE__URL cannot be used: {error}.") from None
         case "sqlite":
             from satchel.db.sqlite import Sqlite
 
-            return Sqlite(settings.data_dir / "satchel.db")
+            try:
+                return Sqlite(settings.data_dir / "satchel.db")
+            except ValueError as error:
+                raise SettingsError(f"{error}.") from None
 
 
 @asynccontextmanager
@@ -75,8 +82,10 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
     known = str(await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4()))))
     marked = bool(await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_MARKED)))
     folder.settle_in(known, first=not marked)
-    if not marked and not folder.present():
-        raise SettingsError(f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder.")
+    if not marked and not folder.is_ours():
+        raise SettingsError(
+            f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder."
+        )
     if not marked:
         await db.write(lambda tx: setting_rows.put(tx, setting_rows.VOLUME_MARKED, True))
 
@@ -84,12 +93,15 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
 def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
     from satchel.postprocess.children import Children
 
+    match settings.upstream.kind:
+        case "sandbox":
+            upstream = Sandbox(settings.upstream, folder.spool)
     profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}".encode()).hexdigest()[:16]
     return Ports(
         db=db,
         volume=folder,
         transcoder=Children(settings.postprocess),
-        upstream=Sandbox(settings.upstream, folder.spool),
+        upstream=upstream,
         egress=Egress(),
         limits=Limits(upload=limits.UPLOAD_BYTES, profile=profile),
     )
@@ -102,6 +114,17 @@ def webapp(ports: Ports) -> "ASGIApp":
     from satchel.webapp.auth import Gate
 
     return app(Webapp(ports, Gate(ports.db)))
+
+
+def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
+    """The background worker over these ports."""
+    from satchel.coreapp.chores import Chores
+    from satchel.coreapp.kinds import Callbacks, Messages
+    from satchel.coreapp.run import Coreapp
+    from satchel.coreapp.worker import Kind, Worker
+
+    kinds: list[Kind] = [Messages(opened.ports), Callbacks(opened.ports)]
+    return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 
 def instance(data_dir: Path, role: str) -> str:
@@ -126,46 +149,3 @@ def host_prefix(data_dir: Path) -> str:
     found = data_dir.stat()
     mark = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()[:8]
     return f"{socket.gethostname()}.{mark}"
-
-
-async def has_admin(db: Database) -> bool:
-    """Whether somebody can log in at all."""
-    return await db.read(lambda tx: users.find(tx, users.ADMIN)) is not None
-
-
-async def ensure_admin(db: Database, password: str, always: bool) -> bool:
-    """Make sure that an administrator exists; True when it was made now. `always`: give this password to one that exists, too.
-
-    Raises `Fault` when the password does not meet the rule.
-    """
-    from satchel.webapp.auth import fits, hash_password
-
-    passwords.check(password)
-    user = await db.read(lambda tx: users.find(tx, users.ADMIN))
-    if user is None:
-        hashed = hash_password(password)
-        return await db.write(lambda tx: users.add_admin(tx, hashed))
-    if always and not fits(user.password_hash, password):
-        hashed = hash_password(password)
-        await db.write(lambda tx: users.change_password(tx, users.ADMIN, hashed))
-    return False
-
-
-async def mint_admin_token(db: Database) -> str:
-    """A fresh token for the administrator."""
-    from satchel.webapp.auth import mint
-
-    def look(tx: Tx) -> str:
-        user = users.find(tx, users.ADMIN)
-        if user is None:
-            raise Fault(SCHEMA_UNFIT, "There is no administrator in this database.")
-        return mint(user, setting_rows.token_key(tx)).value
-
-    return await db.write(look)
-
-
-async def set_webhook(db: Database, url: str) -> None:
-    """Set `webhooks.url`, as a PATCH of the application settings would."""
-    from satchel.webapp.settings import change
-
-    await db.write(lambda tx: change(tx, {"webhooks": {"url": url}}, "dev"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import aiohttp
 
-TIMEOUT = 15.0
+TIMEOUT, CONNECT = 15.0, 5.0
+"""Seconds for a whole attempt, and for its connection alone."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Egress:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """POST a JSON body. Never raises for what the other side does: the answer says it."""
+    async def call_back(self, url: str, body: bytes, callback_id: str) -> Answer:
+        """POST a callback's JSON; its id is the same over all attempts. Never raises for what the other side does: the answer says it."""
         import aiohttp
 
         started = time.monotonic()
         try:
-            limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=5.0)
-            sent = {"Content-Type": "application/json", "User-Agent": "satchel", **headers}
+            limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=CONNECT)
+            sent = {"Content-Type": "application/json", "User-Agent": "satchel", "webhook-id": callback_id}
             async with self._connect().post(url, data=body, headers=sent, timeout=limit, allow_redirects=False) as answer:
                 result = str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Gathers the rooms' config dataclasses. The only reader of environment and TOML: flag > environment > satchel.toml > default."""
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,6 +11,8 @@ from typing import Any
 import msgspec
 
 from satchel import coreapp, db, postprocess, upstream, volume
+from satchel.domain import passwords
+from satchel.domain.errors import Fault
 
 SECTIONS: dict[str, type[Any]] = {
     "database": db.Config,
@@ -19,6 +22,7 @@ SECTIONS: dict[str, type[Any]] = {
     "postprocess": postprocess.Config,
 }
 PREFIX = "SATCHEL_"
+ADMIN_PASSWORD = "SATCHEL_ADMIN_PASSWORD"
 DATA_DIR = Path(".satchel")
 
 
@@ -55,6 +59,22 @@ def load(data_dir: Path, environ: Mapping[str, str], toml: Path = Path("satchel.
     return Settings(data_dir.absolute(), **built, origins={name: origin for name, (_, origin) in values.items()})
 
 
+def admin_password(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The administrator's password that the environment gives, by itself or by the name of a file.
+
+    Raises `SettingsError` when it breaks the rule.
+    """
+    given = environ.get(ADMIN_PASSWORD)
+    if (path := environ.get(f"{ADMIN_PASSWORD}_FILE")) is not None:
+        given = _secret_file(f"{ADMIN_PASSWORD}_FILE", path)
+    if given is not None:
+        try:
+            passwords.check(given)
+        except Fault as fault:
+            raise SettingsError(f"{ADMIN_PASSWORD}: {fault.details}") from None
+    return given
+
+
 def names() -> list[str]:
     """Every setting as `section.name`."""
     return [f"{section}.{item.name}" for section, config in SECTIONS.items() for item in fields(config)]
@@ -71,7 +91,7 @@ def _from_toml(path: Path) -> dict[str, tuple[Any, str]]:
     try:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from error
+        raise SettingsError(f"{path} cannot be read ({error}): mend the line.") from error
     return {
         f"{section}.{name}" if isinstance(inside, dict) else section: (value, str(path))
         for section, inside in read.items()
@@ -84,11 +104,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     known = set(names())
     for variable_, value in environ.items():
-        if not variable_.startswith(PREFIX) or "__" not in variable_:
-            continue
+        if not variable_.startswith(PREFIX) or "__" not in variable_ or not value:
+            continue  # an empty variable is how compose files say "not set"
         name = variable_.removeprefix(PREFIX).lower().replace("__", ".")
         if name not in known and name.endswith("_file") and name.removesuffix("_file") in known:
             name, value = name.removesuffix("_file"), _secret_file(variable_, value)
+        if name in found:
+            raise SettingsError(f"{variable_} and {found[name][1]} both set {name}: keep one of them.")
         found[name] = (value, variable_)
     return found
 
@@ -105,7 +127,7 @@ def _check_name(name: str, origin: str) -> None:
         return
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f" Did you mean {near[0]} ({variable(near[0])})?" if near else ""
-    raise SettingsError(f"{origin} sets {name}, which is no setting.{hint}")
+    raise SettingsError(f"{origin} sets {name}, which is no setting.{hint or ' Remove it; docs/reference/settings.md lists them all.'}")
 
 
 def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]) -> Any:
@@ -113,7 +135,10 @@ def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]
     for item in fields(config):
         if (found := values.get(f"{section}.{item.name}")) is not None:
             given[item.name] = _value(f"{section}.{item.name}", item.type, *found)
-    return config(**given)
+    try:
+        return config(**given)
+    except ValueError as error:
+        raise SettingsError(f"[{section}] cannot be: {error}.") from error
 
 
 def _value(name: str, type_: Any, value: Any, origin: str) -> Any:

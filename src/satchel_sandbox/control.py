@@ -117,9 +117,9 @@ class Control:
 
 def _number(request: Request) -> str:
     """`+1 (202) 555-0111` and `12025550111` name the same phone."""
-    number = re.sub(r"[+\-().\s]", "", request.path_params["number"])
+    number = re.sub(r"[+\-(). ]", "", request.path_params["number"])
     if not re.fullmatch(r"[0-9]{7,15}", number):
-        raise Refusal(400, "invalid_number", "A phone number has 7 to 15 digits; signs and blanks between them are ignored.")
+        raise Refusal(400, "invalid_number", "A phone number has 7 to 15 digits; signs and blanks between them are ignored.", code=1009)
     return number
 
 

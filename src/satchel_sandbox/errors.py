@@ -2,13 +2,17 @@
 
 
 class Refusal(Exception):
-    """We decided against it; `details` is shown to the caller and holds no key and no query string."""
+    """We decided against it; `details` is shown to the caller and holds no key and no query string.
 
-    def __init__(self, status: int, slug: str, details: str) -> None:
+    `code`: the On-Premises one, where a client may look for it.
+    """
+
+    def __init__(self, status: int, slug: str, details: str, code: int | None = None) -> None:
         super().__init__(f"{slug}: {details}")
         self.status = status
         self.slug = slug
         self.details = details
+        self.code = code
 
 
 def invalid(details: str) -> Refusal:

@@ -14,7 +14,10 @@ def reply(value: object, status: int = 200) -> Response:
 
 async def on_refusal(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return reply({"error": error.slug, "details": error.details}, error.status)
+    said: dict[str, object] = {"error": error.slug, "details": error.details}
+    if error.code is not None:
+        said["errors"] = [{"code": error.code, "title": "Parameter value is not valid", "details": error.details}]
+    return reply(said, error.status)
 
 
 async def on_http(request: Request, error: Exception) -> Response:

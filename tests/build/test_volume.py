@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_first_start_marks_an_empty_folder(place: Place) -> None:
     async with build.opened(place.settings, "web") as opened:
-        assert opened.ports.volume.present()
+        assert await opened.ports.volume.present()
     assert {path.name for path in (place.data_dir / "media").iterdir()} == {"shared", "renditions", "parts", ".satchel-volume"}
 
 
@@ -23,16 +23,20 @@ async def test_a_later_start_does_not_take_an_empty_mount_point_for_the_volume(p
     away = root.rename(root.with_name("unmounted"))
     root.mkdir()
     async with build.opened(place.settings, "web") as opened:
-        assert not opened.ports.volume.present()
+        assert not await opened.ports.volume.present()
         assert list(root.iterdir()) == []
         root.rmdir()
         away.rename(root)
-        assert opened.ports.volume.present()
+        assert await opened.ports.volume.present()
 
 
 async def test_several_first_starts_agree(place: Place) -> None:
-    async with build.opened(place.settings, "web") as one, build.opened(place.settings, "core") as two, build.opened(place.settings, "web") as three:
-        assert one.ports.volume.present() and two.ports.volume.present() and three.ports.volume.present()
+    async with (
+        build.opened(place.settings, "web") as one,
+        build.opened(place.settings, "core") as two,
+        build.opened(place.settings, "web") as three,
+    ):
+        assert all([await opened.ports.volume.present() for opened in (one, two, three)])
         assert len({one.name, two.name, three.name}) == 3
 
 
@@ -52,7 +56,7 @@ async def test_a_new_database_takes_over_a_marked_volume(place: Place) -> None:
     (root / ".satchel-volume").write_text("an-id\n")
     (root / "shared" / "kept").write_bytes(b"x")
     async with build.opened(place.settings, "web") as opened:
-        assert opened.ports.volume.present()
+        assert await opened.ports.volume.present()
     assert (root / "shared" / "kept").exists()
 
 

@@ -5,14 +5,17 @@ import os
 import random
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from satchel import build, observe
 from satchel.coreapp.leases import Lease
-from satchel.coreapp.worker import Settle, Worker
+from satchel.coreapp.worker import Worker
 from satchel.db import Tx, lanes
+from satchel.flows import Settle
 from satchel.settings import load
 
 SCHEMA = """
@@ -40,16 +43,20 @@ class Crash:
 
     slots = 16
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, effects: BinaryIO) -> None:
         self.kind = kind
+        self._effects = effects
 
     def head(self, tx: Tx, lane: str) -> Item | None:
         row = tx.one("SELECT id, lane, n FROM crash_item WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1", lane=lane)
         return None if row is None else Item(*row)
 
     async def work(self, item: Item, lease: Lease) -> Settle:
-        await asyncio.sleep(random.uniform(0.0, 0.06))
         lease.check()
+        began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        await asyncio.sleep(random.uniform(0.0, 0.06))
+        lease.check()  # a worker that was frozen in between must not act: another may hold the lane
+        self._effects.write(f"{item.lane} {item.n} {os.getpid()} {began} {time.clock_gettime(time.CLOCK_BOOTTIME)}\n".encode())
         return partial(self._settle, item=item)
 
     def broken(self, item: Item, error: Exception) -> Settle:
@@ -70,7 +77,8 @@ class Crash:
 async def main(data_dir: Path) -> None:
     settings = load(data_dir, os.environ)
     db = build.database(settings)
-    worker = Worker(db, [Crash("first"), Crash("then")], build.instance(data_dir, "core"), settings.coreapp.lease_ttl)
+    effects = (data_dir / "effects").open("ab", buffering=0)
+    worker = Worker(db, [Crash("first", effects), Crash("then", effects)], build.instance(data_dir, "core"), settings.coreapp.lease_ttl)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
     await worker.run()
     await db.close()

@@ -19,7 +19,7 @@ NODE_CALLS = {
     "volume": {"put", "open", "delete", "stat", "local", "scratch"},
     "transcoder": {"probe", "render"},
     "upstream": {"put", "send"},
-    "egress": {"post"},
+    "egress": {"call_back"},
 }
 
 

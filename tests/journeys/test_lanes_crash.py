@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from operator import methodcaller
 from pathlib import Path
 
@@ -99,6 +100,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(arena: tuple[Place, engin
         adding.cancel()
         codes = workers.stop()
     assert set(codes) <= {0, -signal.SIGTERM}  # stopped in order, or before they could listen for it
+    _one_at_a_time((place.data_dir / "effects").read_text())
     print(f"{place.kind}: {await _verify(db)} in {time.monotonic() - started:.1f} s, {dict(workers.counts)}")
     await db.close()
 
@@ -148,6 +150,19 @@ async def _unfinished(db: Database) -> int:
         return int(row[0])
 
     return await _patiently(db, partial(look))
+
+
+def _one_at_a_time(effects: str) -> None:
+    """Two workers never act in one lane at once, and no lane's effects go back: the fence would hide both from the tables."""
+    done: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
+    for line in effects.splitlines():
+        lane, n, _, began, ended = line.split()
+        done[lane].append((float(began), float(ended), int(n)))
+    for lane, acts in done.items():
+        acts.sort()
+        for (_, ended, n), (began, _, after) in pairwise(acts):
+            assert began >= ended, f"two workers at once in {lane}: {n} and {after}"
+            assert after in (n, n + LANES), f"{lane}: {after} after {n}"
 
 
 async def _verify(db: Database) -> str:

@@ -29,7 +29,16 @@ pytestmark = pytest.mark.anyio
 KEY = "shared/0b5c"
 WORKER = "host.0badcafe.web.0"
 ENGINES: dict[str, Callable[[Path], Folder]] = {"folder": lambda root: Folder(root, WORKER)}
-ODD_BLOCKS = [[], [b""], [b"x"], [b"x" * 262_143, b"y"], [b"x" * 262_144], [b"x" * 262_145], [b"a", b"", b"b" * 700_001], [b"z" * 17] * 9_000]
+ODD_BLOCKS = [
+    [],
+    [b""],
+    [b"x"],
+    [b"x" * 262_143, b"y"],
+    [b"x" * 262_144],
+    [b"x" * 262_145],
+    [b"a", b"", b"b" * 700_001],
+    [b"z" * 17] * 9_000,
+]
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 def volume(request: pytest.FixtureRequest, root: Path) -> Folder:
     """A volume that was settled in."""
     made = ENGINES[request.param](root)
-    made.settle_in("known")
+    made.settle_in("known", first=True)
     return made
 
 
@@ -94,7 +103,7 @@ async def test_put_publishes_the_whole_body_and_says_what_it_wrote(volume: Volum
 
 async def test_the_stamp_changes_with_the_file(volume: Volume) -> None:
     stored = await volume.put(KEY, blocks(b"one"))
-    with volume.local(KEY) as path:
+    async with volume.local(KEY) as path:
         path.write_bytes(b"two")
     assert await volume.stat(KEY) not in {None, stored.stamp}
 
@@ -106,7 +115,7 @@ async def test_a_file_is_0644_whatever_the_umask(volume: Volume, mask: int) -> N
         await volume.put(KEY, blocks(b"x"))
     finally:
         os.umask(before)
-    with volume.local(KEY) as path:
+    async with volume.local(KEY) as path:
         assert path.stat().st_mode & 0o7777 == 0o644
 
 
@@ -194,7 +203,7 @@ async def test_a_reader_keeps_what_it_opened_when_the_file_is_deleted(volume: Vo
 async def test_a_file_cut_short_while_it_is_read_ends_early(volume: Volume) -> None:
     await volume.put(KEY, blocks(b"x" * 1_000_000))
     async with volume.open(KEY) as opened:
-        with volume.local(KEY) as path:
+        async with volume.local(KEY) as path:
             os.truncate(path, 10)
         assert opened.size == 1_000_000
         assert [block async for block in opened.blocks] == [b"x" * 10]
@@ -207,9 +216,8 @@ async def test_an_unknown_key_is_gone_for_every_reader(volume: Volume) -> None:
     assert await volume.stat(KEY) is None
     async with refused(MEDIA_GONE):
         await content(volume)
-    async with refused(MEDIA_GONE):
-        with volume.local(KEY):
-            pass
+    async with refused(MEDIA_GONE), volume.local(KEY):
+        pass
 
 
 async def test_deleting_twice_is_no_error(volume: Volume) -> None:
@@ -221,10 +229,9 @@ async def test_deleting_twice_is_no_error(volume: Volume) -> None:
 
 async def test_a_file_that_vanishes_while_it_is_lent_is_gone(volume: Volume) -> None:
     await volume.put(KEY, blocks(b"x"))
-    async with refused(MEDIA_GONE):
-        with volume.local(KEY) as path:
-            path.unlink()
-            path.read_bytes()
+    async with refused(MEDIA_GONE), volume.local(KEY) as path:
+        path.unlink()
+        path.read_bytes()
 
 
 # Something else in a file's place
@@ -255,9 +262,8 @@ async def test_what_is_no_file_is_gone_not_followed_and_not_waited_for(volume: V
     assert await volume.stat(KEY) is None
     async with refused(MEDIA_GONE):
         await content(volume)
-    async with refused(MEDIA_GONE):
-        with volume.local(KEY):
-            pass
+    async with refused(MEDIA_GONE), volume.local(KEY):
+        pass
     await volume.delete(KEY)
     outside = root.parent / "outside"
     assert make is not a_link or outside.read_bytes() == b"not yours"
@@ -267,13 +273,14 @@ async def test_what_is_no_file_is_gone_not_followed_and_not_waited_for(volume: V
 
 
 async def test_scratch_is_a_free_path_and_what_is_there_at_the_end_is_removed(volume: Volume, root: Path) -> None:
-    with volume.scratch() as path:
+    async with volume.scratch() as path:
         assert not path.exists()
         path.write_bytes(b"x")
-    with pytest.raises(KeyError), volume.scratch() as path:
-        path.write_bytes(b"x")
-        raise KeyError
-    with volume.scratch():
+    with pytest.raises(KeyError):
+        async with volume.scratch() as path:
+            path.write_bytes(b"x")
+            raise KeyError
+    async with volume.scratch():
         pass
     assert parts(root) == []
 
@@ -286,24 +293,40 @@ async def test_a_spool_has_no_name_and_gives_back_what_was_written(volume: Volum
         assert spool.read() == b"x" * 100_000
 
 
+async def test_a_folder_for_part_files_that_was_tidied_away_is_made_again(volume: Volume, root: Path) -> None:
+    (root / "parts").rmdir()
+    assert (await volume.put(KEY, blocks(b"x"))).size == 1
+
+
 # The marker
 
 
 async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -> None:
     assert Folder(root, WORKER).marker() is None
-    Folder(root, WORKER).settle_in("known")
+    Folder(root, WORKER).settle_in("known", first=True)
     assert Folder(root, "another.0").marker() == "known"
-    again = Folder(root, "another.0")
-    again.settle_in("known")
-    assert again.present()
+    for first in (True, False):
+        again = Folder(root, "another.0")
+        again.settle_in("known", first=first)
+        assert await again.present()
+
+
+async def test_an_empty_folder_is_not_marked_again_in_a_later_life(volume: Folder, root: Path) -> None:
+    unmounted(root)
+    later = Folder(root, WORKER)
+    later.settle_in("known", first=False)
+    assert not await later.present()
+    assert list(root.iterdir()) == []
+    async with put_off():
+        await later.put(KEY, blocks(b"x"))
 
 
 @pytest.mark.parametrize("left", ["shared", "parts/.7d0c.host.0badcafe.web.9.part", "lost+found"])
 async def test_what_mkfs_or_an_interrupted_first_start_left_is_still_fresh(root: Path, left: str) -> None:
     (root / left).mkdir(parents=True)
     folder = Folder(root, WORKER)
-    folder.settle_in("known")
-    assert folder.present()
+    folder.settle_in("known", first=True)
+    assert await folder.present()
     assert (await folder.put(KEY, blocks(b"x"))).size == 1
 
 
@@ -312,8 +335,8 @@ async def test_a_folder_with_files_and_no_marker_is_not_taken_over(root: Path, l
     (root / left).parent.mkdir(parents=True)
     (root / left).write_bytes(b"mine")
     folder = Folder(root, WORKER)
-    folder.settle_in("known")
-    assert not folder.present()
+    folder.settle_in("known", first=True)
+    assert not await folder.present()
     assert not (root / MARKER).exists()
     async with put_off():
         await folder.put(KEY, blocks(b"x"))
@@ -326,7 +349,7 @@ def unmounted(root: Path) -> None:
 
 def another_volume(root: Path) -> None:
     unmounted(root)
-    Folder(root, "another.0").settle_in("another")
+    Folder(root, "another.0").settle_in("another", first=True)
 
 
 def no_folder(root: Path) -> None:
@@ -345,21 +368,19 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
     await volume.put(KEY, blocks(b"x"))
     befall(root)
     before = sorted(root.rglob("*"))
-    assert not volume.present()
+    assert not await volume.present()
     async with put_off():
         await content(volume)
     async with put_off():
         await volume.stat(KEY)
-    async with put_off():
-        with volume.local(KEY):
-            pass
+    async with put_off(), volume.local(KEY):
+        pass
     async with put_off():
         await volume.put("shared/new", blocks(b"x"))
     async with put_off():
         await volume.delete(KEY)
-    async with put_off():
-        with volume.scratch():
-            pass
+    async with put_off(), volume.scratch():
+        pass
     async with put_off():
         volume.spool()
     assert sorted(root.rglob("*")) == before
@@ -368,7 +389,7 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
 async def test_a_volume_that_comes_back_is_the_one_we_know(volume: Folder, root: Path) -> None:
     await volume.put(KEY, blocks(b"x"))
     unmounted(root)
-    assert not volume.present()
+    assert not await volume.present()
     root.rmdir()
     root.with_name("elsewhere").rename(root)
     assert await content(volume) == b"x"
@@ -388,7 +409,7 @@ async def test_a_volume_that_goes_away_during_a_put_is_missing_and_not_broken(vo
 async def test_a_marker_that_cannot_be_read_is_a_volume_that_is_away(volume: Folder, root: Path) -> None:
     (root / MARKER).unlink()
     (root / MARKER).mkdir()
-    assert not volume.present()
+    assert not await volume.present()
     async with put_off():
         await volume.put(KEY, blocks(b"x"))
 
@@ -413,7 +434,7 @@ async def test_settling_in_sweeps_our_own_part_files_and_stale_ones_of_others(vo
     in_shared.write_bytes(b"x")
     for path in (root / "parts" / names["stale"], in_shared, root / KEY):
         os.utime(path, (old, old))
-    Folder(root, WORKER).settle_in("known")
+    Folder(root, WORKER).settle_in("known", first=False)
     assert {path.name for path in parts(root)} == set(names.values()) - {names["mine"], names["stale"]}
     assert in_shared.exists()
     assert await content(volume) == b"kept"
@@ -422,7 +443,7 @@ async def test_settling_in_sweeps_our_own_part_files_and_stale_ones_of_others(vo
 async def test_a_volume_that_is_not_ours_is_not_swept(volume: Folder, root: Path) -> None:
     part = root / "parts" / f".1111.{WORKER}.part"
     part.write_bytes(b"x")
-    Folder(root, WORKER).settle_in("another")
+    Folder(root, WORKER).settle_in("another", first=True)
     assert part.exists()
 
 
@@ -444,10 +465,14 @@ def mounted(root: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(root)], check=True)
 
 
+def make_read_only(root: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(root)], check=True, capture_output=True)
+
+
 async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_space(root: Path) -> None:
     with mounted(root):
         volume = Folder(root, WORKER)
-        volume.settle_in("known")
+        volume.settle_in("known", first=True)
         await volume.put("shared/ballast", blocks(b"x" * 3_000_000))
         async with refused(VOLUME_FULL):
             await volume.put(KEY, blocks(*[b"x" * 300_000] * 8))
@@ -460,9 +485,9 @@ async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_spac
 async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> None:
     with mounted(root):
         volume = Folder(root, WORKER)
-        volume.settle_in("known")
+        volume.settle_in("known", first=True)
         await volume.put(KEY, blocks(b"x"))
-        subprocess.run(["mount", "-o", "remount,ro", str(root)], check=True, capture_output=True)
+        make_read_only(root)
         async with refused(VOLUME_NOT_WRITABLE):
             await volume.put("shared/new", blocks(b"x"))
         async with refused(VOLUME_NOT_WRITABLE):
@@ -483,7 +508,7 @@ async def test_a_folder_that_we_may_not_write_to_refuses_writes(volume: Volume, 
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def settled(volume: Volume) -> None:

@@ -12,6 +12,6 @@ from satchel.postprocess.children import Children
 @pytest.fixture(scope="module")
 def children() -> Iterator[Children]:
     """One pool for all tests that do not harm it."""
-    pool = Children(Config(workers=2))
+    pool = Children(Config(children=2))
     yield pool
     asyncio.run(pool.close())

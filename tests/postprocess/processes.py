@@ -88,7 +88,7 @@ def with_pool(use: Callable[[Children], Awaitable[Result]], seconds: float = 60.
     """Run `use` with a pool of its own, of one child unless said otherwise."""
 
     async def go() -> Result:
-        pool = Children(Config(**{"workers": 1, **config}), seconds=seconds)
+        pool = Children(Config(**{"children": 1, **config}), seconds=seconds)
         try:
             return await use(pool)
         finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault, Situation
@@ -205,7 +205,7 @@ ANYTHING = st.recursive(
 EVENT = st.dictionaries(st.sampled_from(["id", "kind", "message", "recipient", "status", "at", "offset", "x"]), ANYTHING)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.binary(), st.fixed_dictionaries({"world": ANYTHING, "events": st.lists(EVENT) | ANYTHING})))
 def test_no_body_raises_anything_but_a_fault(body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()

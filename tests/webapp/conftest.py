@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from satchel import build
-from satchel.flows import Ports
+from satchel.flows import Ports, access
 
 from ..conftest import Place
 
@@ -39,8 +39,8 @@ class Door:
 @asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[Door]:
     async with build.opened(place.settings, "web") as node:
-        await build.ensure_admin(node.ports.db, PASSWORD, always=True)
-        token = await build.mint_admin_token(node.ports.db)
+        await access.ensure_admin(node.ports.db, PASSWORD, always=True)
+        token = await access.mint_admin_token(node.ports.db)
         transport = httpx2.ASGITransport(build.webapp(node.ports))
         async with httpx2.AsyncClient(transport=transport, base_url="http://node", headers={"Authorization": f"Bearer {token}"}) as http:
             yield Door(http, node.ports, place)

@@ -17,12 +17,13 @@ from satchel import __version__, build
 from satchel.cli import say
 from satchel.cli.children import Child, Stopped, Supervisor
 from satchel.cli.serve import write_private
+from satchel.cli.state import STATE_FILE
 from satchel.db import hosts, schema
 from satchel.domain import passwords
-from satchel.settings import DATA_DIR, Settings, load
+from satchel.flows import access, application
+from satchel.settings import ADMIN_PASSWORD, DATA_DIR, Settings, admin_password, load
 
 PHONES = ("12025550111", "12025550112")
-STATE = "dev.json"
 LINES = r"""
 TOKEN=$(curl -s -u admin:{login} -X POST {url}/v1/users/login | sed 's/.*"token":"\([^"]*\)".*/\1/')
 MEDIA=$(curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @photo.jpg {url}/v1/media \
@@ -58,7 +59,7 @@ class Options:
 
 
 @click.command(epilog="Example: satchel dev --port 9090 --webhook http://127.0.0.1:9099/")
-@click.option("--port", type=click.IntRange(1, 65535), default=9090, show_default=True, help="Webapp's port.")
+@click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="Webapp's port.")
 @click.option("--sandbox-port", type=click.IntRange(1, 65535), help="The sandbox's port; Webapp's plus one unless given.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, volume and the sandbox's own store."
@@ -89,12 +90,12 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
     try:
         await schema.migrate(db)
         await db.write(lambda tx: hosts.forget(tx, build.host_prefix(options.data_dir)))
-        given = os.environ.get("SATCHEL_ADMIN_PASSWORD")
-        password = given or passwords.generate()
-        made = await build.ensure_admin(db, password, always=given is not None)
+        given = admin_password()
+        password = passwords.generate() if given is None else given
+        made = await access.ensure_admin(db, password, always=given is not None)
         if webhook:
-            await build.set_webhook(db, webhook)
-        return Started(await build.mint_admin_token(db), password if made and given is None else None, bool(webhook))
+            await application.change(db, {"webhooks": {"url": webhook}}, "dev")
+        return Started(await access.mint_admin_token(db), password if made and given is None else None, bool(webhook))
     finally:
         await db.close()
 
@@ -125,7 +126,7 @@ def _supervise(options: Options, started: Started) -> None:
         Child("Coreapp", ["satchel", "serve", "--role", "core", "--data-dir", data]),
         Child("Webapp", ["satchel", "serve", "--role", "web", "--bind", f"127.0.0.1:{options.port}", "--data-dir", data]),
     ]
-    state = options.data_dir / STATE
+    state = options.data_dir / STATE_FILE
     with Supervisor(options.environ()) as supervisor:
         for child in children:
             supervisor.start(child)
@@ -151,7 +152,7 @@ def banner(options: Options, started: Started) -> str:
     """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
     if started.password:
         login, pasted = f"{started.password}   (shown once; SATCHEL_ADMIN_PASSWORD sets another)", started.password
-    elif os.environ.get("SATCHEL_ADMIN_PASSWORD"):
+    elif os.environ.get(ADMIN_PASSWORD):
         login, pasted = "the password in SATCHEL_ADMIN_PASSWORD", '"$SATCHEL_ADMIN_PASSWORD"'
     else:
         login, pasted = "the password shown at the first start (SATCHEL_ADMIN_PASSWORD sets another)", "PASSWORD"

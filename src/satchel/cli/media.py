@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from satchel.cli import say
 from satchel.cli.target import client_options
-from satchel.client import Client
+
+if TYPE_CHECKING:
+    from satchel.client import Client
 
 
 @click.group()
@@ -19,7 +22,7 @@ def media() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE...")
 @click.option("--type", "mime", metavar="MIME", help="Content-Type; guessed from the file's name unless given.")
 @client_options
-def upload(client: Client, files: tuple[Path, ...], mime: str | None) -> None:
+def upload(client: "Client", files: tuple[Path, ...], mime: str | None) -> None:
     """Upload files and print the media id of each."""
     for file in files:
         click.echo(client.upload(file, mime))
@@ -36,7 +39,7 @@ def upload(client: Client, files: tuple[Path, ...], mime: str | None) -> None:
     help="Where to; the id in this folder unless given, - for stdout.",
 )
 @client_options
-def get(client: Client, media_id: str, output: Path | None) -> None:
+def get(client: "Client", media_id: str, output: Path | None) -> None:
     """Fetch the bytes of a media."""
     target = output or Path(media_id)
     with client.get(media_id) as blocks:
@@ -51,7 +54,7 @@ def get(client: Client, media_id: str, output: Path | None) -> None:
                     file.write(block)
             part.replace(target)
         except OSError as error:
-            say.stop(f"{target} cannot be written: {error.strerror}.", say.UNEXPECTED)
+            say.stop(f"{target} cannot be written ({error.strerror}): choose another place with -o.", say.UNEXPECTED)
         finally:
             part.unlink(missing_ok=True)
     click.echo(str(target), err=True)
@@ -60,7 +63,7 @@ def get(client: Client, media_id: str, output: Path | None) -> None:
 @media.command(epilog="Example: satchel media rm 0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11")
 @click.argument("media_ids", nargs=-1, required=True, metavar="ID...")
 @client_options
-def rm(client: Client, media_ids: tuple[str, ...]) -> None:
+def rm(client: "Client", media_ids: tuple[str, ...]) -> None:
     """Delete media. Messages accepted before still go out."""
     for media_id in media_ids:
         client.delete(media_id)

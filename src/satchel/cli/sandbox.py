@@ -6,7 +6,8 @@ from typing import Any
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.target import DATA_DIR, sandbox_url
+from satchel.cli.state import DATA_DIR
+from satchel.cli.target import sandbox_url
 
 
 @click.group()

@@ -28,3 +28,5 @@ def configuration_errors() -> Iterator[None]:
         stop(fault.details, CONFIGURATION)
     except Later as later:
         stop(later.details, UNREACHABLE)
+    except OSError as error:
+        stop(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its path and permissions.", CONFIGURATION)

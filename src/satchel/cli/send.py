@@ -1,11 +1,14 @@
 """`satchel send`: upload a file and send it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from satchel.cli.target import client_options
-from satchel.client import Client
+
+if TYPE_CHECKING:
+    from satchel.client import Client
 
 
 @click.group()
@@ -18,7 +21,7 @@ def send() -> None:
 @click.option("--caption", metavar="TEXT", help="Shown with the picture.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @client_options
-def image(client: Client, to: str, caption: str | None, file: Path) -> None:
+def image(client: "Client", to: str, caption: str | None, file: Path) -> None:
     """Upload a JPEG or PNG, send it as an image and print the message id."""
     click.echo(client.send("image", to, client.upload(file), caption))
 
@@ -28,6 +31,6 @@ def image(client: Client, to: str, caption: str | None, file: Path) -> None:
 @click.option("--caption", metavar="TEXT", help="Shown in place of the file name.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @client_options
-def document(client: Client, to: str, caption: str | None, file: Path) -> None:
+def document(client: "Client", to: str, caption: str | None, file: Path) -> None:
     """Upload any file, send it as a document and print the message id."""
     click.echo(client.send("document", to, client.upload(file), caption, file.name))

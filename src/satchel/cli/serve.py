@@ -1,11 +1,9 @@
 """`satchel serve`: one role of the node in this process."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +14,8 @@ from satchel import build, observe
 from satchel.cli import lifeline, say
 from satchel.db import Database
 from satchel.domain import passwords
-from satchel.settings import DATA_DIR, Settings, load
+from satchel.flows import access
+from satchel.settings import DATA_DIR, Settings, admin_password, load
 
 log = structlog.get_logger("satchel")
 
@@ -76,38 +75,22 @@ async def _web(opened: build.Opened, listener: socket.socket) -> None:
 
 
 async def _core(settings: Settings, opened: build.Opened) -> None:
-    from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, Messages
-    from satchel.coreapp.worker import Worker
-
-    worker = Worker(opened.ports.db, [Messages(opened.ports), Callbacks(opened.ports)], opened.name, settings.coreapp.lease_ttl)
-    _on_stop(worker.stop)
-    chores = Chores(opened.ports, opened.name)
-    clock = asyncio.create_task(chores.run())
-    try:
-        await worker.run()
-    finally:
-        clock.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await clock
-        await chores.leave()
-
-
-def _on_stop(stop: Callable[[], None]) -> None:
+    coreapp = build.coreapp(settings, opened)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, coreapp.stop)
+    await coreapp.run()
 
 
 async def _ensure_admin(settings: Settings, db: Database) -> None:
     """A generated password goes to a file that only we can read, never to the log; written first, so that no crash loses it."""
-    if await build.has_admin(db):
+    if await access.has_admin(db):
         return
-    if (given := os.environ.get("SATCHEL_ADMIN_PASSWORD")) is not None:
-        await build.ensure_admin(db, given, always=False)
+    if (given := admin_password()) is not None:
+        await access.ensure_admin(db, given, always=False)
         return
     generated = passwords.generate()
     part = write_private(settings.data_dir / f".admin-password.{os.getpid()}", f"{generated}\n")
-    if await build.ensure_admin(db, generated, always=False):
+    if await access.ensure_admin(db, generated, always=False):
         kept = part.rename(settings.data_dir / "admin-password")
         log.info("admin_password_written", path=str(kept))
     else:

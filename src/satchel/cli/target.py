@@ -1,19 +1,20 @@
 """Whom client commands talk to: --url and --token, else the environment, else a running `satchel dev` found through its state file."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from satchel.cli import say
-from satchel.client import Client, ClientError, Target, Unreachable
+from satchel.cli.state import DATA_DIR, state_of
 
-DATA_DIR = Path(".satchel")
+if TYPE_CHECKING:
+    from satchel.client import ClientError
+
 STORAGE = {"volume-full", "volume-not-writable", "volume-missing"}
 
 
@@ -27,7 +28,13 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def wrapped(url: str | None, token: str | None, data_dir: Path, **given: Any) -> Any:
-        with errors(), Client(_target(url, token, data_dir)) as client:
+        address, bearer = _target(url, token, data_dir)
+        from satchel.client import (
+            Client,
+            Target,
+        )  # half of the time a command takes to start, so not before the arguments are known to be right
+
+        with errors(), Client(Target(address, bearer)) as client:
             return command(client, **given)
 
     return wrapped
@@ -36,22 +43,14 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def errors() -> Iterator[None]:
     """Turn what a client raises into a sentence and an exit code."""
+    from satchel.client import ClientError, Unreachable
+
     try:
         yield
     except Unreachable as error:
         say.stop(str(error), say.UNREACHABLE)
     except ClientError as error:
         say.stop(str(error), _code(error))
-
-
-def state_of(data_dir: Path) -> dict[str, Any]:
-    """What a running `satchel dev` says of itself; empty where none runs."""
-    try:
-        read: dict[str, Any] = json.loads((data_dir / "dev.json").read_text(encoding="utf-8"))
-        os.kill(int(read["pid"]), 0)
-        return read
-    except (OSError, ValueError, KeyError):
-        return {}
 
 
 def sandbox_url(given: str | None, data_dir: Path) -> str:
@@ -62,7 +61,7 @@ def sandbox_url(given: str | None, data_dir: Path) -> str:
     return str(found).rstrip("/")
 
 
-def _target(url: str | None, token: str | None, data_dir: Path) -> Target:
+def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, str]:
     state = state_of(data_dir)
     url = url or os.environ.get("SATCHEL_URL") or state.get("url")
     token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
@@ -70,10 +69,10 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> Target:
         say.stop("No node is known: start satchel dev here, or give --url (SATCHEL_URL) and --token (SATCHEL_TOKEN).", say.CONFIGURATION)
     if not token:
         say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
-    return Target(str(url).rstrip("/"), str(token))
+    return str(url).rstrip("/"), str(token)
 
 
-def _code(error: ClientError) -> int:
+def _code(error: "ClientError") -> int:
     if error.slug in STORAGE:
         return say.STORAGE
     return {401: say.NOT_ALLOWED, 403: say.NOT_ALLOWED, 404: say.NOT_FOUND, 503: say.UNREACHABLE}.get(error.status, say.REFUSED)

@@ -10,13 +10,14 @@ from functools import partial
 import structlog
 
 from satchel import __version__
-from satchel.db import Tx, hosts, lanes, settings
+from satchel.db import Tx, callbacks, hosts, lanes, messages, settings
 from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, media_node
 from satchel.upstream import State
 
 log = structlog.get_logger("satchel.coreapp")
 BEAT, FOLLOW, SWEEP = 1.0, 10.0, 60.0
+"""Seconds between two runs of each chore."""
 FIRST_RETRY = 0.1
 
 
@@ -47,7 +48,7 @@ class Chores:
         await self._ports.db.write(lambda tx: hosts.beat(tx, self._name, "core", __version__, stats), durable=False)
 
     async def _follow(self) -> None:
-        """Learn the upstream's world and clock. An event that brought newer ones while we asked is not overwritten."""
+        """Learn the upstream's world and clock. An upstream event that brought newer ones while we asked is not overwritten."""
         before = await self._ports.db.read(settings.upstream)
         try:
             state = await self._ports.upstream.state()
@@ -61,10 +62,10 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        for table in ("message", "callback"):
-            for name, kind in await self._ports.db.read(partial(lanes.asleep, table=table)):
+        for rows in (messages, callbacks):
+            for name in await self._ports.db.read(rows.asleep):
                 log.error("lane_asleep", lane=name)
-                await self._ports.db.write(partial(lanes.wake, name=name, kind=kind))
+                await self._ports.db.write(partial(lanes.wake, name=name, kind=rows.KIND))
 
 
 def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:
@@ -82,5 +83,9 @@ async def _each(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(seconds)
         except (Later, Fault) as error:
             log.warning("chore_put_off", chore=chore.__name__.strip("_"), details=error.details)
-            await asyncio.sleep(min(retry, seconds))
-            retry *= 2
+        except Exception:
+            log.exception("unexpected", chore=chore.__name__.strip("_"))
+        else:
+            continue
+        await asyncio.sleep(min(retry, seconds))
+        retry *= 2

@@ -1,9 +1,8 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
 from satchel.coreapp.leases import Lease
-from satchel.coreapp.worker import Settle
 from satchel.db import Tx, callbacks, messages
-from satchel.flows import Ports, media_node, send
+from satchel.flows import Ports, Settle, media_node, send
 from satchel.flows import callbacks as telling
 
 

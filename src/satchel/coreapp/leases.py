@@ -1,15 +1,17 @@
 """Leases on lanes that this worker holds: each knows until when outside effects may start, one beat renews them all."""
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass
+
+import structlog
 
 from satchel.db import Database, lanes
 from satchel.db.lanes import Claimed
 from satchel.domain.errors import Later
 from satchel.flows import LeaseLost
 
+log = structlog.get_logger("satchel.coreapp")
 MARGIN = 0.2
 """Share of the ttl before its end from which no outside effect starts any more."""
 
@@ -63,8 +65,12 @@ class Leases:
         while True:
             await asyncio.sleep(self._ttl / 4)
             for lease in list(self._held):
-                with contextlib.suppress(Later):  # the lease then runs out by itself, and check() knows
+                try:
                     await self._extend(lease)
+                except Later:
+                    pass  # the lease then runs out by itself, and check() knows
+                except Exception:
+                    log.exception("unexpected", lane=lease.lane.name)
 
     async def _extend(self, lease: Lease) -> None:
         began = _boot_time()

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,7 +10,7 @@ import structlog
 from satchel.coreapp.leases import Lease, Leases
 from satchel.db import Database, Tx, lanes
 from satchel.domain.errors import Later
-from satchel.flows import LeaseLost
+from satchel.flows import LeaseLost, Settle
 
 log = structlog.get_logger("satchel.coreapp")
 BUDGET = 50
@@ -19,8 +18,9 @@ BUDGET = 50
 FLOOR = 1.0
 """Longest wait for a notice, seconds: a lost one costs this much."""
 BREATH = 0.5
+"""Seconds of rest after the database did not answer."""
 GRACE = 30.0
-Settle = Callable[[Tx], bool]
+"""Seconds that the heads in work have to come to their end when we stop."""
 
 
 class Item(Protocol):
@@ -149,7 +149,7 @@ class Worker:
             lease.check()
             done += 1
             settled, item = item, await self._db.write(partial(self._settle, kind=kind, lease=lease, settle=settle, done=done))
-            await kind.after(settled)
+            await self._after(kind, settled)
 
     async def _work(self, kind: Kind, item: Item, lease: Lease) -> Settle:
         try:
@@ -159,6 +159,15 @@ class Worker:
         except Exception as error:
             log.exception("unexpected", lane=lease.lane.name, item=item.id)
             return kind.broken(item, error)
+
+    async def _after(self, kind: Kind, item: Item) -> None:
+        """Nothing that goes wrong here concerns the lane."""
+        try:
+            await kind.after(item)
+        except Later as later:
+            log.warning("after_put_off", item=item.id, details=later.details)
+        except Exception:
+            log.exception("unexpected", item=item.id)
 
     def _settle(self, tx: Tx, kind: Kind, lease: Lease, settle: Settle, done: int) -> Any:
         """One durable transaction an item: fence, finish with its effects, look at the next."""

@@ -96,3 +96,8 @@ def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:
         result=result,
         ms=ms,
     )
+
+
+def asleep(tx: Tx) -> list[str]:
+    """Lanes with unfinished callbacks that nobody would ever claim."""
+    return lanes.asleep(tx, "callback")

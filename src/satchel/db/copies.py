@@ -1,6 +1,6 @@
 """Rows of the copy table: where an upstream keeps a rendition. At most one is live per rendition and upstream."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from satchel.db import Tx
 
@@ -24,19 +24,22 @@ def live(tx: Tx, rendition_id: str, upstream: str) -> StoredCopy | None:
     return None if row is None else StoredCopy(*row)
 
 
-def save(tx: Tx, copy: StoredCopy, rendition_id: str, upstream: str) -> None:
-    """Keep a copy; a live one of the same rendition takes the newer address and time."""
-    tx.run(
+def save(tx: Tx, copy: StoredCopy, rendition_id: str, upstream: str) -> StoredCopy:
+    """Keep a copy; a live one of the same rendition takes the newer address and time. What stands afterwards."""
+    row = tx.one(
         "INSERT INTO copy (id, rendition_id, upstream, address, expires_net, state) "
         "VALUES (:id, :rendition, :upstream, :address, :expires, 'live') "
         "ON CONFLICT (rendition_id, upstream) WHERE state = 'live' "
-        "DO UPDATE SET address = excluded.address, expires_net = excluded.expires_net",
+        "DO UPDATE SET address = excluded.address, expires_net = excluded.expires_net "
+        "RETURNING id",
         id=copy.id,
         rendition=rendition_id,
         upstream=upstream,
         address=copy.address,
         expires=copy.expires_net,
     )
+    assert row is not None, "inserted or updated"
+    return replace(copy, id=row[0])
 
 
 def expire(tx: Tx, copy_id: str) -> None:

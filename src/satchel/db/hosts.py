@@ -1,6 +1,5 @@
-"""Rows of the host table: which workers are alive, and what each says of itself."""
+"""Rows of the host table: which workers are alive, by the database's clock, and what each says of itself."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +21,11 @@ class Host:
 def beat(tx: Tx, id_: str, role: str, version: str, stats: dict[str, Any]) -> None:
     """Say that this worker is alive."""
     tx.run(
-        "INSERT INTO host (id, role, version, beat_at, stats) VALUES (:id, :role, :version, :now_at, :stats) ON CONFLICT (id) DO UPDATE "
+        "INSERT INTO host (id, role, version, beat_at, stats) VALUES (:id, :role, :version, :now, :stats) ON CONFLICT (id) DO UPDATE "
         "SET role = excluded.role, version = excluded.version, beat_at = excluded.beat_at, stats = excluded.stats",
         id=id_,
         role=role,
         version=version,
-        now_at=time.time(),
         stats=msgspec.json.encode(stats).decode(),
     )
 
@@ -44,7 +42,5 @@ def forget(tx: Tx, prefix: str) -> None:
 
 def all_of(tx: Tx, role: str) -> list[Host]:
     """Every known worker of a role, the freshest beat first."""
-    rows = tx.all(
-        "SELECT id, role, :now_at - beat_at, stats FROM host WHERE role = :role ORDER BY beat_at DESC", role=role, now_at=time.time()
-    )
+    rows = tx.all("SELECT id, role, :now - beat_at, stats FROM host WHERE role = :role ORDER BY beat_at DESC", role=role)
     return [Host(row[0], row[1], row[2], msgspec.json.decode(row[3])) for row in rows]

@@ -119,10 +119,10 @@ def free(tx: Tx, name: str, worker: str) -> None:
     tx.woke = True
 
 
-def asleep(tx: Tx, table: str) -> list[tuple[str, str]]:
-    """Lanes with unfinished items in `table` that nobody would ever claim, as (name, kind). There should be none."""
+def asleep(tx: Tx, table: str) -> list[str]:
+    """Lanes with unfinished items in `table` that nobody would ever claim. There should be none."""
     rows = tx.all(
-        f"SELECT DISTINCT lane.name, lane.kind FROM {table} AS item JOIN lane ON lane.name = item.lane "
-        "WHERE item.state = 'waiting' AND lane.run_at IS NULL ORDER BY lane.name"
+        f"SELECT DISTINCT item.lane FROM {table} AS item LEFT JOIN lane ON lane.name = item.lane "
+        "WHERE item.state = 'waiting' AND lane.run_at IS NULL ORDER BY item.lane"
     )
-    return [(row[0], row[1]) for row in rows]
+    return [row[0] for row in rows]

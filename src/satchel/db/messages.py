@@ -95,3 +95,8 @@ def recipient(tx: Tx, message_id: str) -> str | None:
     """Whom a message went to; None when there is no such message here."""
     row = tx.one("SELECT wa_id FROM message WHERE id = :id", id=message_id)
     return None if row is None else str(row[0])
+
+
+def asleep(tx: Tx) -> list[str]:
+    """Lanes with unfinished messages that nobody would ever claim."""
+    return lanes.asleep(tx, "message")

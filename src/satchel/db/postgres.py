@@ -22,8 +22,13 @@ T = TypeVar("T")
 CHANNEL = "satchel"
 THREADS = 8
 PATIENCE = 3.0
+"""Seconds for which a closure is tried again while the server is away."""
+LOCK_WAIT = 2.0
+"""Seconds a statement waits for a row that somebody else holds."""
 KEEPALIVE = {"connect_timeout": 3, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 3000}
 NOW = "extract(epoch from statement_timestamp())::double precision"
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
+"""The session is gone or was refused a lock: the closure may run again. A frozen owner's transaction is ended by the server."""
 TOKEN = re.compile(r"('(?:[^']|'')*'|::|%)|:([a-z_]\w*)")
 
 
@@ -75,9 +80,15 @@ class Postgres:
     }
 
     def __init__(self, url: str, idle_limit: float = 15.0) -> None:
+        try:
+            psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            raise ValueError(
+                "it is no connection string such as postgresql://user:password@host/name"
+            ) from None  # libpq's words may hold the password
         self._url = url
         self._options = (
-            f"-c idle_in_transaction_session_timeout={int(idle_limit * 1000)} -c lock_timeout=10000 "
+            f"-c idle_in_transaction_session_timeout={int(idle_limit * 1000)} -c lock_timeout={int(LOCK_WAIT * 1000)} "
             "-c default_transaction_isolation=read\\ committed"
         )
         self._own = threading.local()
@@ -121,7 +132,7 @@ class Postgres:
                 connection.execute(begin)
                 tx = PostgresTx(connection)
                 result = fn(tx)
-            except psycopg.OperationalError as error:
+            except AWAY as error:
                 self._give_up_connection()
                 if time.monotonic() > deadline or self._stop.is_set():
                     raise _down(error) from None
@@ -160,7 +171,8 @@ class Postgres:
 
     def _roll_back(self) -> None:
         try:
-            self._own.connection.execute("ROLLBACK")
+            if (connection := getattr(self._own, "connection", None)) is not None:
+                connection.execute("ROLLBACK")
         except psycopg.Error:
             self._give_up_connection()
 

@@ -49,23 +49,10 @@ def add(tx: Tx, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
     return stands
 
 
-def replace(tx: Tx, old: Rendition, new: Rendition) -> bool:
-    """The old result's file is lost and `new` stands in its place; False when somebody was first."""
-    if new.id != old.id:
-        tx.run("UPDATE copy SET state = 'expired' WHERE state = 'live' AND rendition_id = :id", id=old.id)
-    changed = tx.run(
-        "UPDATE rendition SET id = :id, file = :file, mime = :mime, size = :size, sha256 = :sha256, media_key = :key "
-        "WHERE id = :old AND file = :old_file",
-        id=new.id,
-        file=new.file,
-        mime=new.mime,
-        size=new.size,
-        sha256=new.sha256,
-        key=b64encode(new.media_key).decode(),
-        old=old.id,
-        old_file=old.file,
-    )
-    return changed == 1
+def move(tx: Tx, rendition: Rendition, file: str) -> bool:
+    """The same bytes lie in another file now, since the old one is lost; False when somebody was first."""
+    statement = "UPDATE rendition SET file = :file WHERE id = :id AND file = :old_file"
+    return tx.run(statement, file=file, id=rendition.id, old_file=rendition.file) == 1
 
 
 def forget(tx: Tx, source_sha256: str) -> None:

@@ -23,8 +23,10 @@ from satchel.domain.errors import DATABASE_DOWN, Later
 
 T = TypeVar("T")
 GROUP = 64
-BEGIN_PATIENCE = 10.0
-POLL = 0.010
+"""Closures of one commit at the most."""
+NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"}
+BEGIN_PATIENCE, POLL = 10.0, 0.010
+"""Seconds: how long a writer waits for its turn, and between two looks for what others wrote."""
 AWAY = (
     apsw.BusyError,
     apsw.LockedError,
@@ -85,12 +87,17 @@ class Sqlite:
     }
 
     def __init__(self, path: Path) -> None:
+        if (kind := _network_file_system(path)) is not None:
+            raise ValueError(f"{path} lies on {kind}, a network file system, where SQLite loses data: use a local disk, or PostgreSQL")
         self._path = path
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # it holds keys; SQLite gives its other files the same mode
-        self._reader = self._connect("FULL")
-        self._reader.set_busy_timeout(2000)
+        try:
+            self._reader = self._connect("FULL")
+        except AWAY as error:
+            raise _down(error) from error
         self._version = -1
-        self._woken: asyncio.Event | None = None
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_forever, name="sqlite-writer", daemon=True)
@@ -98,10 +105,9 @@ class Sqlite:
 
     def _connect(self, synchronous: str) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
-        connection.set_busy_timeout(5000)
+        connection.set_busy_timeout(2000)  # for opening and reading; the writers wait in their own way
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
@@ -122,13 +128,25 @@ class Sqlite:
             raise _down(error) from error
 
     async def wait(self, timeout: float) -> None:
-        if self._woken is None:
-            self._woken, self._loop = asyncio.Event(), asyncio.get_running_loop()
-        deadline = time.monotonic() + timeout
-        while not self._changed() and not self._woken.is_set() and (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), min(POLL, left))
-        self._woken.clear()
+        self._loop = asyncio.get_running_loop()
+        self._waiter = self._loop.create_future()
+        self._look(time.monotonic() + timeout)
+        await self._waiter
+        self._woken = False
+
+    def _look(self, deadline: float) -> None:
+        """Other processes give no notice on SQLite: a pragma tells that they wrote, asked every 10 ms."""
+        if self._waiter is None or self._waiter.done() or self._loop is None:
+            return
+        if self._woken or self._changed() or time.monotonic() >= deadline:
+            self._waiter.set_result(None)
+        else:
+            self._loop.call_later(POLL, self._look, deadline)
+
+    def _wake(self) -> None:
+        self._woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _changed(self) -> bool:
         version = int(self._reader.pragma("data_version"))
@@ -169,11 +187,20 @@ class Sqlite:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for job in group:
-                job.error = _down(error)
-        if tx.woke and self._woken is not None and self._loop is not None:
-            _tell(self._loop, self._woken.set)
+                job.error = _down(error) if isinstance(error, AWAY) else error
+        if tx.woke and self._loop is not None:
+            _tell(self._loop, self._wake)
         for loop in {job.loop for job in group}:
             _tell(loop, _resolve, [job for job in group if job.loop is loop])
+
+
+def _network_file_system(path: Path) -> str | None:
+    """The kind of network file system that holds the path; None for a local one."""
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    parents = {str(parent) for parent in path.absolute().parents}
+    at = max((mount for mount in mounts if mount[4] in parents), key=lambda mount: len(mount[4]), default=None)
+    kind = at[at.index("-") + 1] if at else ""
+    return kind if kind in NETWORK else None
 
 
 def _begin(connection: apsw.Connection) -> None:

@@ -12,9 +12,11 @@ CAPTION_CHARS = 1024
 COPY_LIFE = 14 * DAY
 """How long the network keeps an encrypted blob, counted from each send; seconds of network time."""
 
+WAIT_FOR_ROOM = 600.0
 GIVE_UP_SENDING = DAY
 GIVE_UP_CALLBACK = 7 * DAY
 TOKEN_LIFE = 7 * DAY
+"""All in seconds: how long a send waits for room on the volume, how long it and a callback are tried, how long a token lives."""
 
 
 def encrypted_size(plain: int) -> int:

@@ -84,7 +84,7 @@ def _text(given: dict[str, Any], name: str, inside: str = "", required: bool = F
     where = f"{inside}.{name}" if inside else name
     if value is None:
         if required:
-            raise Fault(PARAMETER_MISSING, f"{where} is missing.")
+            raise Fault(PARAMETER_MISSING, f"{where} is missing: give it as a string.")
         return None
     if not isinstance(value, str):
         raise Fault(PARAMETER_INVALID, f"{where} must be a string, not {_shown(value)}.")

@@ -12,7 +12,7 @@ def check(password: str) -> None:
     """Raise `Fault` unless the password satisfies the rule."""
     kinds = (str.isdigit, str.isupper, str.islower, lambda char: not char.isalnum() and not char.isspace())
     if not 8 <= len(password) <= 64 or not all(any(map(kind, password)) for kind in kinds):
-        raise Fault(PARAMETER_INVALID, f"The password does not meet the rule: {RULE}.")
+        raise Fault(PARAMETER_INVALID, f"The password does not meet the rule ({RULE}): choose another.")
 
 
 def generate() -> str:

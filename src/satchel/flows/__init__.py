@@ -1,9 +1,10 @@
 """One file per path: the only place where the order of steps is written. Flows take one frozen `Ports` first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from satchel.db import Database
+from satchel.db import Database, Tx
 from satchel.egress import Egress
 from satchel.postprocess import Transcoder
 from satchel.upstream import Upstream
@@ -35,6 +36,10 @@ class Lease(Protocol):
 
     def check(self) -> None:
         """Raise `LeaseLost` when the lease may have run out: no outside effect may start any more."""
+
+
+Settle = Callable[[Tx], bool]
+"""Finishes an item or puts it off, with its effects; False, and no effect, when the item was finished before."""
 
 
 class LeaseLost(Exception):

@@ -1,7 +1,6 @@
 """One callback to the business: looked up, posted, and put off until only HTTP 200 comes back."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -11,11 +10,11 @@ from satchel.db import callbacks as rows
 from satchel.db.callbacks import Waiting
 from satchel.domain.limits import GIVE_UP_CALLBACK
 from satchel.egress import Answer
-from satchel.flows import Lease, Ports
+from satchel.flows import Lease, Ports, Settle
 
 log = structlog.get_logger("satchel.flows")
 STEP, LONGEST = 3.0, 900.0
-Settle = Callable[[Tx], bool]
+"""Seconds."""
 
 
 async def tell(ports: Ports, item: Waiting, lease: Lease) -> Settle:
@@ -25,7 +24,7 @@ async def tell(ports: Ports, item: Waiting, lease: Lease) -> Settle:
     if not url:
         return lambda tx: rows.finish(tx, item.id, "unsent")
     lease.check()
-    answer = await ports.egress.post(url, item.body.encode(), {"webhook-id": item.id})
+    answer = await ports.egress.call_back(url, item.body.encode(), item.id)
     log.info("callback", callback_id=item.id, attempt=item.attempts + 1, result=answer.result, ms=answer.ms)
     return _settle(item, answer, application)
 
@@ -43,8 +42,10 @@ def _settle(item: Waiting, answer: Answer, application: dict[str, Any]) -> Settl
     end = (lambda tx: rows.finish(tx, item.id, "done")) if answer.ok else put_off(item, application)
 
     def settle(tx: Tx) -> bool:
+        if not end(tx):
+            return False
         rows.tried(tx, item.id, item.attempts + 1, answer.result, answer.ms)
-        return end(tx)
+        return True
 
     return settle
 

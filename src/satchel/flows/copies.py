@@ -25,12 +25,11 @@ async def ensure(ports: Ports, rendition: Rendition, media: Media, lease: Lease)
     known, now_net = await ports.db.read(lambda tx: (rows.live(tx, rendition.id, name), settings.network_now(tx)))
     if known is not None and known.expires_net >= now_net + COPY_LIFE - SLACK:
         return known
-    with ports.volume.local(key_of_rendition(rendition, media)) as path:
+    async with ports.volume.local(key_of_rendition(rendition, media)) as path:
         lease.check()
         placed = await ports.upstream.put(rendition, path, known.address if known else None)
     copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net)
-    await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))
-    return copy
+    return await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))
 
 
 async def expire(ports: Ports, copy: StoredCopy) -> None:

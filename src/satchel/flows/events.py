@@ -21,21 +21,31 @@ async def absorb(ports: Ports, headers: Mapping[str, str], body: bytes) -> int:
 
 
 def _absorb(tx: Tx, upstream: str, posted: UpstreamEvents) -> int:
-    for event in posted.events:
-        if event.offset is not None:
-            settings.learn_upstream(tx, posted.world, event.offset)
+    states = [event for event in posted.events if event.offset is not None]
+    taken = sum(_take_state(tx, upstream, posted.world, event) for event in states)
     world, _ = settings.upstream(tx)
     foreign = world is not None and world != posted.world
     new: list[Status] = []
-    taken = 0
     for event in posted.events:
         status = None if foreign else _status(tx, event)
         state = "dropped" if foreign else "unknown" if event.status and status is None else "absorbed"
-        if rows.take(tx, upstream, event.dedupe_key, posted.world, msgspec.json.encode(event.body).decode(), state):
+        if event.offset is None and _take(tx, upstream, posted.world, event, state):
             taken += 1
             new += [status] if status else []
     statuses.record(tx, new)
     return taken
+
+
+def _take_state(tx: Tx, upstream: str, world: str, event: UpstreamEvent) -> bool:
+    """The upstream's clock was moved, or its world is new; a repeated report changes nothing."""
+    new = _take(tx, upstream, world, event, "absorbed")
+    if new and event.offset is not None:
+        settings.learn_upstream(tx, world, event.offset)
+    return new
+
+
+def _take(tx: Tx, upstream: str, world: str, event: UpstreamEvent, state: str) -> bool:
+    return rows.take(tx, upstream, event.dedupe_key, world, msgspec.json.encode(event.body).decode(), state)
 
 
 def _status(tx: Tx, event: UpstreamEvent) -> Status | None:

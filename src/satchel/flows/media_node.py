@@ -1,5 +1,6 @@
 """The paths of /v1/media: upload, read, delete. Bytes, row, promise when creating; promise, row, bytes when destroying."""
 
+import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -42,7 +43,7 @@ async def upload(ports: Ports, body: AsyncIterator[bytes], mime: str, user: str,
     media = Media(media_id, mime, stored.size, stored.sha256)
     try:
         await ports.db.write(lambda tx: rows.add(tx, media, stored.stamp, user, settings.network_now(tx)))
-    except CommitUnknown:
+    except (CommitUnknown, asyncio.CancelledError):
         raise  # the row may stand: its file must stay
     except BaseException:
         await ports.volume.delete(key_of(media_id))
@@ -70,15 +71,14 @@ async def delete(ports: Ports, media_id: str) -> None:
 
 async def bury(ports: Ports) -> None:
     """Remove the bytes of deleted media that no accepted message needs. Safe to run at any time, any number of times."""
-    for media in await ports.db.read(rows.unneeded):
-        shared, files = await ports.db.read(partial(_holdings, media=media))
+    for media in await ports.db.read(rows.unneeded) if await ports.volume.present() else []:
+        files = await ports.db.write(partial(_forget_renditions, media=media))
         try:
-            await ports.volume.delete(key_of(media.id))
-            for file in [] if shared else files:
-                await ports.volume.delete(f"renditions/{file}")
+            for key in [key_of(media.id), *(f"renditions/{file}" for file in files)]:
+                await ports.volume.delete(key)
         except (Later, Fault):
             continue  # the volume is not there or read-only: the row stays `deleting`, and we come again
-        await ports.db.write(partial(_buried, media=media))
+        await ports.db.write(partial(rows.buried, media_id=media.id))
 
 
 def unknown(media_id: str) -> Fault:
@@ -86,15 +86,13 @@ def unknown(media_id: str) -> Fault:
     return Fault(MEDIA_UNKNOWN, f"There is no media {media_id[:64]}: it was never uploaded here, or it was deleted. Upload the file again.")
 
 
-def _holdings(tx: Tx, media: Media) -> tuple[bool, list[str]]:
-    """Whether other media hold the same bytes, and the renditions made of these."""
-    return rows.others_hold(tx, media), renditions.of_source(tx, media.sha256)
-
-
-def _buried(tx: Tx, media: Media) -> None:
-    rows.buried(tx, media.id)
-    if not rows.others_hold(tx, media):
-        renditions.forget(tx, media.sha256)
+def _forget_renditions(tx: Tx, media: Media) -> list[str]:
+    """The files that are nobody's any more once the last media of these bytes goes. Rows first: nobody may meet one without its file."""
+    if rows.others_hold(tx, media):
+        return []
+    files = renditions.of_source(tx, media.sha256)
+    renditions.forget(tx, media.sha256)
+    return files
 
 
 @asynccontextmanager

@@ -1,14 +1,15 @@
 """From a media to what goes out for it: probe, judge, render, keep. Once per bytes, media type and profile; safe to run twice."""
 
 import asyncio
+import hashlib
 import secrets
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-from satchel.db import renditions
-from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault
+from satchel.db import CommitUnknown, renditions
+from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault
 from satchel.domain.media import Facts, Media, Refusal, Rendition, judge_image
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of
@@ -21,24 +22,16 @@ BLOCK = 256 * 1024
 async def ensure(ports: Ports, media: Media, media_type: str) -> Rendition | Refusal:
     """What goes out for this media as this media type, or why nothing can.
 
-    Raises `Fault(MEDIA_GONE)` when the file is not there, `Later` while the volume or a child process is not.
+    Raises `Fault(MEDIA_GONE | MEDIA_CHANGED)` when the file is not there or not the one that was uploaded,
+    `Later` while the volume or a child process is not.
     """
     known = await ports.db.read(lambda tx: renditions.find(tx, media.sha256, media_type, ports.limits.profile))
     if known is not None and await _stands(ports, known):
         return known
-    try:
-        made: Rendition | Refusal
-        made, facts = await _make(ports, media, media_type)
-    except Fault as fault:
-        if fault.situation not in LASTING:
-            raise
-        made, facts = _refusal(ports, media, media_type, fault), Facts("", "")
+    made, facts = await _make(ports, media, media_type)
     if isinstance(known, Rendition) and isinstance(made, Rendition):
         return await _restored(ports, known, made, media)
-    stands = await ports.db.write(lambda tx: renditions.add(tx, made, facts))
-    if isinstance(made, Rendition) and made.file and stands.id != made.id:
-        await ports.volume.delete(f"renditions/{made.file}")  # another Coreapp was first
-    return stands
+    return await _kept(ports, made, facts)
 
 
 def key_of_rendition(rendition: Rendition, media: Media) -> str:
@@ -51,37 +44,74 @@ async def _stands(ports: Ports, known: Rendition | Refusal) -> bool:
     return isinstance(known, Refusal) or known.file is None or await ports.volume.stat(f"renditions/{known.file}") is not None
 
 
-async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition, Facts]:
+async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition | Refusal, Facts]:
     blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, media.mime, media.size, media.sha256, b"")
     if media_type == "document":
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
-    with ports.volume.local(key_of(media.id)) as path:
-        facts = await ports.transcoder.probe(path)
-        judge_image(facts)
-        return await _render(ports, replace(blank, file=blank.id), path), facts
+    async with ports.volume.local(key_of(media.id)) as path:
+        try:
+            facts = await ports.transcoder.probe(path)
+            judge_image(facts)
+            made: Rendition | Refusal = await _render(ports, replace(blank, file=blank.id), path)
+        except Fault as fault:
+            if fault.situation not in LASTING:
+                raise
+            made, facts = Refusal(blank.id, media.sha256, media_type, blank.profile, fault.situation.slug, fault.details), Facts("", "")
+        await _unchanged(ports, media, path, made)
+    return made, facts
 
 
 async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
-    with ports.volume.scratch() as scratch:
+    async with ports.volume.scratch() as scratch:
         rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
         stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch))
     return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
 
 
+async def _unchanged(ports: Ports, media: Media, path: Path, made: Rendition | Refusal) -> None:
+    """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them."""
+    if await asyncio.to_thread(_sha256, path) != media.sha256:
+        await _discard(ports, made)
+        raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")
+
+
+async def _kept(ports: Ports, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
+    """Publish a result; where another Coreapp was first, its result stands."""
+    try:
+        stands = await ports.db.write(lambda tx: renditions.add(tx, made, facts))
+    except (CommitUnknown, asyncio.CancelledError):
+        raise  # the row may stand: its file must stay
+    except BaseException:
+        await _discard(ports, made)
+        raise
+    if stands.id != made.id:
+        await _discard(ports, made)
+    return stands
+
+
 async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Media) -> Rendition | Refusal:
-    """The rendition's file had vanished and was made again: the same bytes keep their row and key, others get their own."""
-    moved = replace(known, file=made.file) if made.sha256 == known.sha256 else made
-    if await ports.db.write(lambda tx: renditions.replace(tx, known, moved)):
-        return moved
-    await ports.volume.delete(f"renditions/{made.file}")  # another Coreapp was first
+    """The rendition's file had vanished and was made again: the same bytes keep their row and key."""
+    if made.sha256 != known.sha256:
+        await _discard(ports, made)
+        raise Fault(MEDIA_GONE, f"What was made of {media.id} is no longer on the media volume and cannot be made again: upload it again.")
+    if await ports.db.write(lambda tx: renditions.move(tx, known, made.file or "")):
+        return replace(known, file=made.file)
+    await _discard(ports, made)  # another Coreapp was first
     return await ensure(ports, media, known.media_type)
 
 
-def _refusal(ports: Ports, media: Media, media_type: str, fault: Fault) -> Refusal:
-    return Refusal(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, fault.situation.slug, fault.details)
+async def _discard(ports: Ports, made: Rendition | Refusal) -> None:
+    if isinstance(made, Rendition) and made.file:
+        await ports.volume.delete(f"renditions/{made.file}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _blocks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
+    file = await asyncio.to_thread(path.open, "rb")
+    with file:
         while block := await asyncio.to_thread(file.read, BLOCK):
             yield block

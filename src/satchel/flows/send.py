@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Callable
 
 import structlog
 
@@ -11,18 +10,30 @@ from satchel.db import media as media_rows
 from satchel.db import messages as rows
 from satchel.db.copies import StoredCopy
 from satchel.db.messages import Waiting
-from satchel.domain.errors import BUG, MEDIA_GONE, MEDIA_UNKNOWN, NOT_DELIVERED, SITUATIONS, UPSTREAM_DOWN, Fault, Later
-from satchel.domain.limits import GIVE_UP_SENDING
+from satchel.domain.errors import (
+    BUG,
+    MEDIA_GONE,
+    MEDIA_UNKNOWN,
+    NOT_DELIVERED,
+    SITUATIONS,
+    UPSTREAM_DOWN,
+    VOLUME_FULL,
+    VOLUME_NOT_WRITABLE,
+    Fault,
+    Later,
+)
+from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
-from satchel.flows import Lease, Ports, copies, media_node, prepare, statuses
+from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, statuses
 from satchel.upstream import Copy, Envelope, StaleCopy
 
 log = structlog.get_logger("satchel.flows")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-Settle = Callable[[Tx], bool]
-"""Finishes an item or puts it off, with its effects; False when the item was finished before."""
+"""Seconds."""
+ROOM = {VOLUME_FULL, VOLUME_NOT_WRITABLE}
+"""What an operator can put right while a message waits."""
 
 
 async def accept(ports: Ports, message: Outgoing) -> str:
@@ -52,6 +63,8 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
             raise Fault(SITUATIONS[rendition.slug], rendition.details)
         copy = await _hand_over(ports, item, media, rendition, lease)
     except Fault as fault:
+        if fault.situation in ROOM and time.time() - item.accepted_at < WAIT_FOR_ROOM:
+            return put_off(item, Later(fault.situation, fault.details))
         log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
         return failed(item, fault)
     except Later as later:

@@ -12,10 +12,14 @@ PIPELINE = 1
 
 @dataclass(frozen=True)
 class Config:
-    """`max_pixels`: width × height above which a picture is refused before it is decoded. `workers`: child processes kept warm."""
+    """`max_pixels`: width × height above which a picture is refused before it is decoded. `children`: processes kept warm."""
 
     max_pixels: int = 100_000_000
-    workers: int = 2
+    children: int = 2
+
+    def __post_init__(self) -> None:
+        if self.children < 1 or self.max_pixels < 1:
+            raise ValueError("children and max_pixels must be at least 1")
 
 
 class Transcoder(Protocol):

@@ -1,12 +1,11 @@
 """The engine of the port: a pool of warm, isolated children, each used by one thread at a time. Runs in the parent; decodes nothing.
 
-A job waits for one of `workers` threads and opens its file; only with a JPEG or PNG it goes on, and takes an idle child or starts one.
+A job waits for one of `children` threads and opens its file; only with a JPEG or PNG it goes on, and takes an idle child or starts one.
 A child that dies in the middle gets one successor; a child that is too slow is killed, and the file is to blame.
 """
 
 import asyncio
 import hashlib
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeVar
 
-from satchel.domain.errors import MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
+import structlog
+
+from satchel.domain.errors import MEDIA_TOO_SLOW, MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
 from satchel.domain.media import IMAGE_FORMATS, Facts, Rendered, judge_image
 from satchel.postprocess import Config
 from satchel.postprocess.sniff import sniff
@@ -27,7 +28,7 @@ JOB_SECONDS = 60.0
 TRIES = 2
 Result = TypeVar("Result")
 Converse = Callable[[Worker], Reply]
-log = logging.getLogger(__name__)
+log = structlog.get_logger("satchel.postprocess")
 
 
 class Job:
@@ -57,7 +58,7 @@ class Children:
 
     def __init__(self, config: Config, *, seconds: float = JOB_SECONDS) -> None:
         self._max_pixels, self._seconds = config.max_pixels, seconds
-        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="post-processing")
+        self._threads = ThreadPoolExecutor(config.children, thread_name_prefix="post-processing")
         self._idle: list[Worker] = []  # append and pop are atomic
         self._jobs: set[Job] = set()
         self._told = False
@@ -153,7 +154,7 @@ class Children:
                     raise ended() from None
             except TooSlow:
                 worker.end()
-                raise unreadable(form, f"could not be decoded within {self._seconds:g} seconds") from None
+                raise too_slow(form, self._seconds) from None
             except BaseException:
                 worker.end()
                 raise
@@ -170,7 +171,7 @@ class Children:
         worker = Worker(self._max_pixels)
         if not self._told:
             self._told = True
-            log.info("pictures are decoded in child processes with: %s", ", ".join(worker.level) or "no isolation at all")
+            log.info("isolation", reached=worker.level)
         return worker
 
     def _give_back(self, worker: Worker, reply: Reply, job: Job) -> None:
@@ -209,6 +210,13 @@ def refuse(form: str, reply: Reply) -> NoReturn:
 
 def unreadable(form: str, why: str) -> Fault:
     return Fault(MEDIA_UNREADABLE, f"This {IMAGE_FORMATS[form]} {why}: send a smaller or simpler one, or send it as a document.")
+
+
+def too_slow(form: str, seconds: float) -> Fault:
+    """A situation of its own: this machine may have been busy, so it must not be remembered of the file."""
+    return Fault(
+        MEDIA_TOO_SLOW, f"This {IMAGE_FORMATS[form]} could not be decoded within {seconds:g} seconds: send a smaller or simpler one."
+    )
 
 
 def ended() -> Later:

@@ -34,7 +34,7 @@ def look(data: memoryview, kind: str, max_pixels: int) -> Look:
     header = jpeg.header(data) if kind == "jpeg" else png.header(data)
     pixels = header.width * header.height
     lacks = header.lacks
-    if pixels > max_pixels:
+    if pixels >= max_pixels:
         measured, limit = math.ceil(pixels * 10 / MEGA) / 10, max_pixels / MEGA
         lacks = (*lacks, f"{measured:.1f} megapixels; the limit is {limit:.1f} (SATCHEL_POSTPROCESS__MAX_PIXELS)")
     return Look(header.width, header.height, lacks)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from satchel.domain.errors import MEDIA_UNREADABLE, Fault
+from satchel.domain.errors import MEDIA_CHANGED, Fault
 from satchel.postprocess.frames import BLOCK
 from satchel.postprocess.sniff import HEAD_BYTES
 
@@ -44,9 +44,7 @@ class Source:
             raise self._changed("longer")
 
     def _changed(self, how: str) -> Fault:
-        return Fault(
-            MEDIA_UNREADABLE, f"The file became {how} than {self.size} bytes while it was read: upload it again and send the new id."
-        )
+        return Fault(MEDIA_CHANGED, f"The file became {how} than {self.size} bytes while it was read: upload it again and send the new id.")
 
     def __enter__(self) -> "Source":
         return self

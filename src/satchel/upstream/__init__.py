@@ -17,6 +17,10 @@ class Config:
     secret: str = field(default="", repr=False)
     number: str = "12025550100"
 
+    def __post_init__(self) -> None:
+        if not (self.number.isascii() and self.number.isdigit()):
+            raise ValueError("number must be digits only, with the country code")
+
 
 @dataclass(frozen=True)
 class Copy:

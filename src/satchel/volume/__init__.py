@@ -1,7 +1,7 @@
 """PORT Volume: where the bytes lie. Keys are `shared/<media id>` and `renditions/<id>`; what is published is never rewritten."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -37,7 +37,7 @@ class Volume(Protocol):
     Writes raise `Fault(VOLUME_FULL | VOLUME_NOT_WRITABLE)`; a key that is not there raises `Fault(MEDIA_GONE)`.
     """
 
-    def present(self) -> bool:
+    async def present(self) -> bool:
         """Whether the volume is there and is the one we know."""
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
@@ -52,11 +52,11 @@ class Volume(Protocol):
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
 
-    def local(self, key: str) -> AbstractContextManager[Path]:
+    def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""
 
-    def scratch(self) -> AbstractContextManager[Path]:
+    def scratch(self) -> AbstractAsyncContextManager[Path]:
         """A path on local disk at which nothing exists yet; whatever is there at the end of the context is removed."""
 
     def spool(self) -> BinaryIO:
-        """An open temporary file that has no name and leaves nothing behind."""
+        """An open temporary file that has no name and leaves nothing behind. Blocks: call it in a thread."""

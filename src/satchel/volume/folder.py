@@ -6,28 +6,28 @@ Part file, fsync, rename, fsync of the folder. The marker file tells a mounted v
 import asyncio
 import contextlib
 import errno
-import hashlib
 import os
 import stat
-import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
 
 from satchel.domain.errors import MEDIA_GONE, VOLUME_MISSING, Fault, Later, storage_fault
 from satchel.volume import Content, Stored
+from satchel.volume.part import Part, coalesced, stamp_of
 
 T = TypeVar("T")
 MARKER = ".satchel-volume"
 HOLDING, PARTS = ("shared", "renditions"), "parts"
-WRITE_BLOCK = 256 * 1024
 READ_BLOCK = 384 * 1024
+"""Bytes; smaller ones cost clearly more."""
 STALE_PART = 3600.0
+"""Seconds untouched after which a part file is nobody's."""
 THREADS = 4
 
 
@@ -50,40 +50,43 @@ class Folder:
     def settle_in(self, known_id: str, first: bool) -> None:
         """Expect the volume with this id. Sweeps our own old part files.
 
-        `first`: no volume was ever marked with it, so a fresh, empty folder is. Later an empty folder is an unmounted volume: it stays as it is, as
-        does a folder that is another's, and `present` says no.
+        `first`: no volume was ever marked with it, so a fresh, empty folder is. Later an empty folder is an unmounted volume:
+        it stays as it is, as does a folder that is another's, and `present` says no.
         """
         if first and self.marker() is None and self._fresh():
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             self._write_marker(known_id)
         self._id = known_id
-        if self.present():
+        if self.is_ours():
             self._sweep()
 
-    def present(self) -> bool:
-        """Whether the volume is there and is the one we know; a marker that cannot be read, as on a dead NFS mount, is not."""
+    async def present(self) -> bool:
+        return await self._in_thread(self.is_ours)
+
+    def is_ours(self) -> bool:
+        """Whether the volume is there and is the one we know; a marker that cannot be read, as on a dead NFS mount, is not. Blocks."""
         try:
             return self._id is not None and self.marker() == self._id
         except OSError:
             return False
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
-        self._require()
-        part = _Part(self._part_path())
+        part = Part(self._part_path())
         try:
+            await self._in_thread(self._require)
             await self._in_thread(part.create)
-            async for block in _coalesced(body):
+            async for block in coalesced(body):
                 await self._in_thread(part.write, block)
             return await self._in_thread(part.publish, self._root / key)
         except OSError as error:
-            raise self._write_failed(error, key) from error
+            raise await self._in_thread(self._write_failed, error, key) from error
         finally:
             await asyncio.shield(self._in_thread(part.discard))
 
     @asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[Content]:
-        with self._told(key):
+        async with self._told(key):
             fd = await self._opened(self._root / key)
         try:
             size = os.fstat(fd).st_size
@@ -92,40 +95,40 @@ class Folder:
             os.close(fd)
 
     async def delete(self, key: str) -> None:
-        self._require()
+        await self._in_thread(self._require)
         try:
             await self._in_thread((self._root / key).unlink)
         except (FileNotFoundError, IsADirectoryError):  # a folder in a file's place is no file of ours
             pass
         except OSError as error:
-            raise self._write_failed(error, key) from error
+            raise await self._in_thread(self._write_failed, error, key) from error
 
     async def stat(self, key: str) -> str | None:
         try:
             found = await self._in_thread((self._root / key).lstat)
         except OSError as error:
-            self._require()
+            await self._in_thread(self._require)
             if not isinstance(error, FileNotFoundError):
                 raise
             return None
-        return _stamp(found) if stat.S_ISREG(found.st_mode) else None
+        return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
-    @contextmanager
-    def local(self, key: str) -> Iterator[Path]:
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
         path = self._root / key
-        with self._told(key):
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise FileNotFoundError(path)
+        async with self._told(key):
+            if not stat.S_ISREG((await self._in_thread(path.lstat)).st_mode):
+                raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
             yield path
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        self._require()
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
         path = self._part_path()
+        await self._in_thread(self._require)
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            await self._in_thread(path.unlink, True)
 
     def spool(self) -> BinaryIO:
         self._require()
@@ -157,8 +160,10 @@ class Folder:
         return self._root / PARTS / f".{uuid.uuid4()}.{self._worker}.part"
 
     def _require(self) -> None:
-        if not self.present():
+        """The volume is there, and so is the folder for what is being written, which people tidy away."""
+        if not self.is_ours():
             raise self._missing()
+        (self._root / PARTS).mkdir(exist_ok=True)
 
     def _missing(self) -> Later:
         return Later(
@@ -168,17 +173,17 @@ class Folder:
         )
 
     def _write_failed(self, error: OSError, what: str) -> Exception:
-        return storage_fault(error, what) if self.present() else self._missing()
+        return storage_fault(error, what) if self.is_ours() else self._missing()
 
-    @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """A name that is not there means a missing file only on a volume that is there."""
+    @asynccontextmanager
+    async def _told(self, key: str) -> AsyncIterator[None]:
+        """The name of a key that is not there means a missing file only on a volume that is there; other names are not our news."""
         try:
             yield
         except OSError as error:
-            if not self.present():
+            if not await self.present():
                 raise self._missing() from error
-            if not isinstance(error, FileNotFoundError):
+            if not isinstance(error, FileNotFoundError) or error.filename not in (str(self._root / key), self._root / key):
                 raise
             raise Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.") from error
 
@@ -191,7 +196,7 @@ class Folder:
         return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
     def _write_marker(self, id_: str) -> None:
-        part = _Part(self._part_path())
+        part = Part(self._part_path())
         try:
             part.create()
             part.write(f"{id_}\n".encode())
@@ -208,104 +213,20 @@ class Folder:
                     part.unlink()
 
 
-class _Part:
-    """A file being written: hashed on the way, published by a rename or discarded.
-
-    A cancelled task leaves a step running in its thread: `discard` waits for it, and no step begins after `discard`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._step = threading.Lock()
-        self._over = False
-        self._fd = -1
-        self._size = 0
-        self._hash = hashlib.sha256()
-
-    def create(self) -> None:
-        with self._stepping():
-            self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-            os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
-
-    def write(self, block: bytes) -> None:
-        with self._stepping():
-            view = memoryview(block)
-            while view:
-                view = view[os.write(self._fd, view) :]
-            self._hash.update(block)
-            self._size += len(block)
-
-    def publish(self, path: Path) -> Stored:
-        with self._stepping():
-            os.fsync(self._fd)
-            found = os.fstat(self._fd)
-            self._close()  # NFS reports a full disk at close
-            self._path.rename(path)
-            _sync_folder(path.parent)
-            return Stored(self._size, self._hash.hexdigest(), _stamp(found))
-
-    def discard(self) -> None:
-        """Never raises: what cannot be removed now is swept at the next start, and what went wrong before is the news."""
-        with self._step:
-            self._over = True
-            with contextlib.suppress(OSError):
-                self._close()
-            with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _stepping(self) -> Iterator[None]:
-        with self._step:
-            if self._over:
-                raise OSError(errno.EBADF, "discarded")  # nobody listens any more
-            yield
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
-
-
-async def _coalesced(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Small network reads put together: 64 KiB writes cost clearly more."""
-    waiting: list[bytes] = []
-    size = 0
-    async for block in body:
-        waiting.append(block)
-        size += len(block)
-        if size >= WRITE_BLOCK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
-
-
 def _open_regular(path: Path) -> int:
     """Open for reading; neither a link nor a FIFO somebody put in the file's place is followed or waited for."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
-            raise FileNotFoundError(path) from error
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
     return fd
 
 
 def _close_unread(opening: "asyncio.Future[int]") -> None:
     if not opening.cancelled() and opening.exception() is None:
         os.close(opening.result())
-
-
-def _stamp(found: os.stat_result) -> str:
-    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

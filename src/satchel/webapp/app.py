@@ -40,7 +40,7 @@ def app(webapp: Webapp) -> ASGIApp:
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Fault(NOT_FOUND, f"There is nothing at {scope['path'][:200]}.")
+    raise Fault(NOT_FOUND, f"There is nothing at {scope['path'][:200]}: see docs/reference/http.md for the addresses.")
 
 
 class Door:

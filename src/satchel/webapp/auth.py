@@ -6,59 +6,18 @@ import binascii
 import hashlib
 import hmac
 import secrets
-import time
-from dataclasses import dataclass
-from functools import cache
 
-import argon2
 import jwt
 from cachetools import TTLCache
 
 from satchel.db import Database, settings, users
 from satchel.db.users import User
 from satchel.domain.errors import BAD_CREDENTIALS, FORBIDDEN, Fault
-from satchel.domain.limits import TOKEN_LIFE
+from satchel.flows.access import Token, fits, mint, nobodys_hash
 
 REMEMBER = 300.0
 """Seconds for which a verified password needs no hashing: old clients log in before every call."""
 HASHES_AT_ONCE = 2
-
-
-@dataclass(frozen=True)
-class Token:
-    """`expires_at`: wall time in seconds."""
-
-    value: str
-    expires_at: float
-
-    def __repr__(self) -> str:
-        return f"Token(expires_at={self.expires_at})"
-
-
-def hash_password(password: str) -> str:
-    """An argon2id hash with its parameters inside."""
-    return argon2.PasswordHasher().hash(password)
-
-
-def fits(password_hash: str, password: str) -> bool:
-    """Whether the hash is of this password. Takes some 50 ms of CPU."""
-    try:
-        return argon2.PasswordHasher().verify(password_hash, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
-
-
-@cache
-def _nobodys_hash() -> str:
-    """The hash of a password that nobody knows."""
-    return hash_password(secrets.token_hex(16))
-
-
-def mint(user: User, key: str) -> Token:
-    """A token for seven days."""
-    expires_at = time.time() + TOKEN_LIFE
-    claims = {"sub": user.name, "epoch": user.epoch, "jti": secrets.token_hex(8), "exp": int(expires_at)}
-    return Token(jwt.encode(claims, key, algorithm="HS256"), int(expires_at))
 
 
 class Gate:
@@ -92,7 +51,7 @@ class Gate:
         except jwt.ExpiredSignatureError:
             raise _wrong("The token has expired: log in again.") from None
         except jwt.InvalidTokenError:
-            raise _wrong("The token is not one of this node: log in again.") from None
+            raise _wrong("The token is not one of this node: log in with POST /v1/users/login.") from None
         user = await self._db.read(lambda tx: users.find(tx, str(claims["sub"])))
         if user is None or user.epoch != claims["epoch"]:
             raise _wrong("The token is no longer valid: log in again.")
@@ -102,12 +61,12 @@ class Gate:
         """Like `user`, and raises `Fault(FORBIDDEN)` for anybody but an administrator."""
         user = await self.user(authorization)
         if user.role != "ROLE_ADMIN":
-            raise Fault(FORBIDDEN, "Only an administrator may do this.")
+            raise Fault(FORBIDDEN, "Only an administrator may do this: log in as admin.")
         return user
 
     async def _right(self, user: User | None, password: str) -> bool:
         """Whether the password is the user's. Hashes for an unknown name too: the time must not tell who exists."""
-        known = user.password_hash if user else await asyncio.to_thread(_nobodys_hash)
+        known = user.password_hash if user else await asyncio.to_thread(nobodys_hash)
         mark = hmac.new(self._pepper, f"{known}\0{password}".encode(), hashlib.sha256).digest()
         if mark in self._verified:
             return True

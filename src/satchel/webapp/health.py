@@ -35,7 +35,7 @@ class Ready:
         except Later:
             return ["database"]
         checks = {
-            "volume": ports.volume.present(),
+            "volume": await ports.volume.present(),
             "coreapp": bool(cores),
             "upstream": any(core.stats.get("upstream") == "connected" for core in cores),
         }

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from satchel.domain.errors import UPLOAD_BROKEN_OFF, Fault
+from satchel.domain.errors import MEDIA_CHANGED, Fault
 from satchel.flows import media_node
 from satchel.flows.media_node import Reading
 from satchel.webapp import Webapp, bodies
@@ -57,5 +57,5 @@ async def _send(reading: Reading, send: Send, head: bool) -> None:
             await send({"type": "http.response.body", "body": block, "more_body": True})
             left -= len(block)
         if left:
-            raise Fault(UPLOAD_BROKEN_OFF, "The file was cut short while it was being read.")
+            raise Fault(MEDIA_CHANGED, "The file was cut short by hand while it was being read: fetch it again.")
     await send({"type": "http.response.body", "body": b""})

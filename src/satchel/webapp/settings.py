@@ -3,13 +3,11 @@
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from satchel.db import Tx
 from satchel.db import settings as rows
-from satchel.domain.application import merged, shown
+from satchel.domain.application import shown
+from satchel.flows import application
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
-
-LOCK = 7_282_436
 
 
 class Application:
@@ -22,14 +20,8 @@ class Application:
         admin = await self._webapp.gate.admin(Headers(scope=scope).get("authorization"))
         if scope["method"] == "PATCH":
             patch = await bodies.json(receive)
-            await self._webapp.ports.db.write(lambda tx: change(tx, patch, admin.name))
+            await application.change(self._webapp.ports.db, patch, admin.name)
             await reply()(scope, receive, send)
             return
         stored = await self._webapp.ports.db.read(rows.application)
         await reply({"settings": {"application": shown(stored)}})(scope, receive, send)
-
-
-def change(tx: Tx, patch: object, by: str) -> None:
-    """Apply a PATCH, one at a time over all hosts."""
-    tx.lock(LOCK)
-    rows.put(tx, rows.APPLICATION, merged(rows.application(tx), patch), by)

@@ -8,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.domain.errors import NOT_SUPPORTED_YET, Fault
+from satchel.flows.access import fits
 from satchel.webapp import Webapp, bodies
-from satchel.webapp.auth import fits
 from satchel.webapp.replies import reply
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 IN_MEMORY = 1 << 20
 """Files up to this many bytes are encrypted in memory, larger ones into a nameless file on the volume."""
 PATHS = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "document": "document"}
-QUICK, SLOW = 15.0, 300.0
+QUICK, SLOW, CONNECT = 15.0, 300.0, 3.0
+"""Seconds for a call without a body, with one, and for the connection alone."""
+ANSWER_BYTES = 1 << 20
 
 
 class _Uploaded(msgspec.Struct, frozen=True):
@@ -108,18 +110,22 @@ class Sandbox:
         headers = {"Authorization": f"Bearer {self._config.secret}", "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
-        limit = aiohttp.ClientTimeout(total=QUICK if size is None else SLOW, connect=3.0)
+        limit = aiohttp.ClientTimeout(total=QUICK if size is None else SLOW, connect=CONNECT)
         try:
             async with self._connect().request(method, path, data=body, headers=headers, timeout=limit, allow_redirects=False) as answer:
-                said = await answer.content.read(1 << 20)
+                said = await answer.content.read(ANSWER_BYTES)
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} does not answer ({type(error).__name__}).") from error
+            raise Later(
+                UPSTREAM_DOWN,
+                f"The network at {self._config.url} does not answer ({type(error).__name__}): start it, or set SATCHEL_UPSTREAM__URL.",
+            ) from error
         if status == 200:
             return said
         if (refused := wire.refusal(said)) is not None:
             raise refused
-        raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}.")
+        hint = "the secrets differ, see SATCHEL_UPSTREAM__SECRET" if status == 401 else "see its log"
+        raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}: {hint}.")
 
     def _connect(self) -> "aiohttp.ClientSession":
         import aiohttp

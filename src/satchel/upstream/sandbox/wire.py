@@ -32,7 +32,7 @@ class Address(msgspec.Struct, frozen=True):
         return upload_token(self.file_enc_sha256)
 
 
-class _Status(msgspec.Struct, frozen=True):
+class _PostedEvent(msgspec.Struct, frozen=True):
     id: str
     kind: str
     message: str = ""
@@ -91,7 +91,7 @@ def refusal(body: bytes) -> Fault | StaleCopy | None:
     if said.error == "stale_copy":
         return StaleCopy(said.details or "")
     if said.error in REFUSALS:
-        return Fault(REFUSALS[said.error], f"The network refused it: {said.details or said.error}")
+        return Fault(REFUSALS[said.error], f"The network refused the message ({said.details or said.error}): send it again.")
     return None
 
 
@@ -116,11 +116,11 @@ def read_events(body: bytes) -> UpstreamEvents:
     """Read a verified body. Raises `Fault(BAD_REQUEST)`."""
     try:
         posted = msgspec.json.decode(body, type=_Posted)
-        return UpstreamEvents(posted.world, [_event(item) for item in posted.events])
+        return UpstreamEvents(posted.world, [_upstream_event(item) for item in posted.events])
     except UNREADABLE as error:
         raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
 
 
-def _event(given: dict[str, Any]) -> UpstreamEvent:
-    read = msgspec.convert({name: value for name, value in given.items() if value is not None}, type=_Status)
-    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, read.offset)
+def _upstream_event(given: dict[str, Any]) -> UpstreamEvent:
+    read = msgspec.convert({name: value for name, value in given.items() if value is not None}, type=_PostedEvent)
+    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, read.offset if read.kind == "state" else None)

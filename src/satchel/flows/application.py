@@ -1,0 +1,16 @@
+"""Changing the application settings: one change at a time over all hosts."""
+
+from satchel.db import Database, Tx, settings
+from satchel.domain.application import merged
+
+LOCK = 7_282_436
+
+
+async def change(db: Database, patch: object, by: str) -> None:
+    """Apply a PATCH. Raises `Fault` for a value that cannot be; then nothing changes."""
+
+    def apply(tx: Tx) -> None:
+        tx.lock(LOCK)
+        settings.put(tx, settings.APPLICATION, merged(settings.application(tx), patch), by)
+
+    await db.write(apply)
