@@ -45,7 +45,7 @@ class Settings:
     @property
     def volume_path(self) -> Path:
         """The media volume's folder."""
-        return self.volume.path or self.data_dir / "media"
+        return (self.volume.path or self.data_dir / "media").absolute()
 
 
 def load(data_dir: Path, environ: Mapping[str, str], toml: Path = Path("satchel.toml")) -> Settings:

@@ -160,9 +160,9 @@ def _one_at_a_time(effects: str) -> None:
         done[lane].append((float(began), float(ended), int(n)))
     for lane, acts in done.items():
         acts.sort()
-        for (_, ended, n), (began, _, after) in pairwise(acts):
-            assert began >= ended, f"two workers at once in {lane}: {n} and {after}"
-            assert after in (n, n + LANES), f"{lane}: {after} after {n}"
+        for one, next_ in pairwise(acts):
+            assert next_[0] >= one[1], f"two workers at once in {lane}: {one} and {next_}"
+            assert next_[2] in (one[2], one[2] + LANES), f"{lane}: {next_} after {one}"
 
 
 async def _verify(db: Database) -> str:

@@ -12,7 +12,7 @@ from satchel.domain.errors import BAD_REQUEST, PARAMETER_INVALID, PARAMETER_MISS
 
 JSON_BYTES = 1 << 20
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-CONTENT_TYPE = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[^"\x00-\x1f]*"))?)*\s*', re.ASCII)
+CONTENT_TYPE = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !#-~]*"))?)*\s*', re.ASCII)
 
 
 async def stream(receive: Receive) -> AsyncIterator[bytes]:

@@ -122,7 +122,7 @@ class Sandbox:
             ) from error
         if status == 200:
             return said
-        if (refused := wire.refusal(said)) is not None:
+        if 400 <= status < 500 and (refused := wire.refusal(said)) is not None:
             raise refused
         hint = "the secrets differ, see SATCHEL_UPSTREAM__SECRET" if status == 401 else "see its log"
         raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}: {hint}.")
