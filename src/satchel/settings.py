@@ -103,7 +103,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     """Names with a double underscore are settings; `…_FILE` names a file with the value, as container secrets do."""
     found: dict[str, tuple[Any, str]] = {}
     known = set(names())
+    misspelt = {variable(name).replace("__", "_"): variable(name) for name in known}
     for variable_, value in environ.items():
+        if variable_ in misspelt:
+            raise SettingsError(f"{variable_} is no setting: did you mean {misspelt[variable_]}, with two underscores?")
         if not variable_.startswith(PREFIX) or "__" not in variable_ or not value:
             continue  # an empty variable is how compose files say "not set"
         name = variable_.removeprefix(PREFIX).lower().replace("__", ".")

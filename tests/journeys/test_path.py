@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .running import Hook, Node, eventually
+from .running import Hook, Node, eventually, free_port
 
 PHONE, OTHER = "12025550111", "12025550112"
 BUSINESS = "12025550100"
@@ -119,6 +119,21 @@ def test_a_webhook_that_is_down_gets_everything_afterwards_in_order(node: Node, 
     assert hook.statuses(message) == ["sent"] * 4 + ["delivered"]
     assert len(set(hook.ids[:4])) == 1
     assert hook.ids[4] != hook.ids[0]
+
+
+def test_a_webhook_that_cannot_be_reached_for_a_while_misses_nothing(node: Node) -> None:
+    port = free_port()
+    node.call("PATCH", "/v1/settings/application", json={"callback_backoff_delay_ms": 100, "max_callback_backoff_delay_ms": 300})
+    node.set_hook(f"http://127.0.0.1:{port}/", sent=True)
+    media = node.upload(b"x", "text/plain")
+    sent = [node.send(number, "document", media) for number in (PHONE, OTHER)]
+    for number in (PHONE, OTHER):
+        node.phone_until(number, 1)
+    hook = Hook(port)
+    for message in sent:
+        hook.wait(message, "delivered")
+        assert hook.statuses(message) == ["sent", "delivered"]
+    hook.close()
 
 
 def test_a_message_of_a_world_that_was_reset_fails(node: Node, hook: Hook) -> None:

@@ -18,16 +18,21 @@ from satchel.cli import say
 from satchel.cli.children import Child, Stopped, Supervisor
 from satchel.cli.serve import write_private
 from satchel.cli.state import STATE_FILE
-from satchel.db import hosts, schema
+from satchel.db import Database, hosts, schema
+from satchel.db import settings as setting_rows
 from satchel.domain import passwords
 from satchel.flows import access, application
 from satchel.settings import ADMIN_PASSWORD, DATA_DIR, Settings, admin_password, load
 
 PHONES = ("12025550111", "12025550112")
+PHOTO = "tests/media/harbour.jpg"
+"""The one that comes with a clone."""
+UNSHOWN = "admin-password.unshown"
+"""Holds a generated password until a banner has shown it, so that a start that breaks off does not lose it."""
 LINES = r"""
-TOKEN=$(curl -s -u admin:{login} -X POST {url}/v1/users/login | sed 's/.*"token":"\([^"]*\)".*/\1/')
-MEDIA=$(curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @photo.jpg {url}/v1/media \
-  | sed 's/.*"id":"\([^"]*\)".*/\1/')
+TOKEN=$(curl -s -u admin:{login} -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+MEDIA=$(curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @{photo} {url}/v1/media \
+  | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
 curl -s -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
   -d '{{"to": "{phone}", "type": "image", "image": {{"id": "'$MEDIA'"}}}}'
 curl -s "{sandbox}/sandbox/phones/{phone}/messages?wait=10s"
@@ -77,11 +82,11 @@ def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None
 
 @dataclass(frozen=True)
 class Started:
-    """What a start made: a token, and the password if it was generated just now."""
+    """What a start made or found: a token, a generated password that nobody has seen yet, the webhook's URL."""
 
     token: str
     password: str | None
-    webhook: bool
+    webhook: str | None
 
 
 async def _prepare(settings: Settings, options: Options, webhook: str | None) -> Started:
@@ -91,17 +96,29 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
         await schema.migrate(db)
         await db.write(lambda tx: hosts.forget(tx, build.host_prefix(options.data_dir)))
         given = admin_password()
-        password = passwords.generate() if given is None else given
-        made = await access.ensure_admin(db, password, always=given is not None)
         if webhook:
             await application.change(db, {"webhooks": {"url": webhook}}, "dev")
-        return Started(await access.mint_admin_token(db), password if made and given is None else None, bool(webhook))
+        generated = None if given is not None else await _generated_password(db, options.data_dir / UNSHOWN)
+        if given is not None:
+            await access.ensure_admin(db, given, always=True)
+        stored = await db.read(setting_rows.application)
+        return Started(await access.mint_admin_token(db), generated, stored.get("webhooks", {}).get("url"))
     finally:
         await db.close()
 
 
+async def _generated_password(db: Database, unshown: Path) -> str | None:
+    """The password that a banner must still show: made now for a first administrator, or by a start that broke off before its banner."""
+    if not await access.has_admin(db):
+        write_private(unshown, passwords.generate())
+        await access.ensure_admin(db, unshown.read_text(encoding="utf-8"), always=False)
+    return unshown.read_text(encoding="utf-8") if unshown.exists() else None
+
+
 def _take(options: Options) -> None:
     """One `dev` a data directory, and both ports free: found out before anything is started."""
+    if options.port == options.sandbox_port:
+        say.stop(f"Webapp and sandbox cannot both have port {options.port}: give --sandbox-port another one.", say.CONFIGURATION)
     options.data_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(options.data_dir / "dev.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -134,10 +151,12 @@ def _supervise(options: Options, started: Started) -> None:
             supervisor.wait_ready(f"{options.url}/_satchel/readyz")
             _write_state(state, options, started)
             click.echo(banner(options, started))
+            (options.data_dir / UNSHOWN).unlink(missing_ok=True)
             supervisor.wait()
         except Stopped as stopped:
             if stopped.child is not None:
                 say.stop(f"{stopped} Everything else is stopped, too.", say.UNEXPECTED)
+            click.echo(f"Stopping ({stopped}); everything is kept in {options.data_dir}.", err=True)
         finally:
             state.unlink(missing_ok=True)
 
@@ -156,8 +175,10 @@ def banner(options: Options, started: Started) -> str:
         login, pasted = "the password in SATCHEL_ADMIN_PASSWORD", '"$SATCHEL_ADMIN_PASSWORD"'
     else:
         login, pasted = "the password shown at the first start (SATCHEL_ADMIN_PASSWORD sets another)", "PASSWORD"
-    lines = LINES.format(login=pasted, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0])
-    hook = "set by --webhook" if started.webhook else "as it was (set one with --webhook URL; satchel webhook serve shows callbacks)"
+    lines = LINES.format(
+        login=pasted, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0], photo=PHOTO if Path(PHOTO).exists() else "photo.jpg"
+    )
+    hook = started.webhook or "none: callbacks are kept (set one with --webhook URL; satchel webhook serve is one)"
     return f"""
   Satchel {__version__} · data in {options.data_dir}
 

@@ -66,7 +66,10 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
     url = url or os.environ.get("SATCHEL_URL") or state.get("url")
     token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
     if not url:
-        say.stop("No node is known: start satchel dev here, or give --url (SATCHEL_URL) and --token (SATCHEL_TOKEN).", say.CONFIGURATION)
+        say.stop(
+            "No node is known: start satchel dev here, name its folder with --data-dir, or give --url (SATCHEL_URL) and --token (SATCHEL_TOKEN).",
+            say.CONFIGURATION,
+        )
     if not token:
         say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
     return str(url).rstrip("/"), str(token)

@@ -16,7 +16,7 @@ class ClientError(Exception):
     """The node said no. `code`, `title`, `details`: from its envelope; `status`: of HTTP; `slug`: the header Satchel-Error."""
 
     def __init__(self, status: int, code: int, title: str, details: str, slug: str) -> None:
-        super().__init__(f"{details or title} (HTTP {status}, code {code})")
+        super().__init__(f"{details or title} (HTTP {status}{f', code {code}' if code else ''})")
         self.status = status
         self.code = code
         self.title = title
@@ -113,5 +113,5 @@ def _error(answer: httpx2.Response) -> ClientError:
         said = answer.json()["errors"][0]
         return ClientError(answer.status_code, int(said["code"]), str(said["title"]), str(said.get("details", "")), slug)
     except (ValueError, KeyError, IndexError, TypeError):
-        details = "There is no media with this id." if answer.status_code == 404 else ""
+        details = "There is no media with this id: it was never uploaded here, or it was deleted." if answer.status_code == 404 else ""
         return ClientError(answer.status_code, 0, answer.reason_phrase, details, slug)

@@ -12,11 +12,11 @@ import structlog
 from satchel import __version__
 from satchel.db import Tx, callbacks, hosts, lanes, messages, settings
 from satchel.domain.errors import Fault, Later
-from satchel.flows import Ports, media_node
+from satchel.flows import Ports, media_node, reconcile
 from satchel.upstream import State
 
 log = structlog.get_logger("satchel.coreapp")
-BEAT, FOLLOW, SWEEP = 1.0, 10.0, 60.0
+BEAT, FOLLOW, SWEEP, LOOK = 1.0, 10.0, 60.0, 3600.0
 """Seconds between two runs of each chore."""
 FIRST_RETRY = 0.1
 
@@ -35,6 +35,7 @@ class Chores:
             group.create_task(_each(FOLLOW, self._follow))
             group.create_task(_each(BEAT, self._beat))
             group.create_task(_each(SWEEP, self._sweep))
+            group.create_task(_each(LOOK, self._look))
 
     async def leave(self) -> None:
         """Stopped in order: take the beat away."""
@@ -59,6 +60,9 @@ class Chores:
         if before != (state.world, state.offset):
             await self._ports.db.write(partial(_learn, state=state, before=before))
         await self._beat()
+
+    async def _look(self) -> None:
+        await reconcile.report_strays(self._ports)
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)

@@ -1,5 +1,7 @@
 """Rows of the media table. A file without a row is no media; a row in state `deleting` is one for nobody but accepted sends."""
 
+from collections.abc import Sequence
+
 from satchel.db import Tx
 from satchel.domain.media import Media
 
@@ -61,6 +63,11 @@ def others_hold(tx: Tx, media: Media) -> bool:
         )
         is not None
     )
+
+
+def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
+    """Those of these file names that are no media's, or only that of one whose file should be gone."""
+    return [name for name in names if tx.one("SELECT 1 FROM media WHERE id = :id AND state <> 'deleted'", id=name) is None]
 
 
 def buried(tx: Tx, media_id: str) -> None:

@@ -106,7 +106,7 @@ class Sqlite:
     def _connect(self, synchronous: str) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
         connection.set_busy_timeout(2000)  # for opening and reading; the writers wait in their own way
-        connection.execute("PRAGMA journal_mode=WAL")
+        _patiently(connection, "PRAGMA journal_mode=WAL")  # several first starts at once: SQLite does not wait for this one
         connection.execute(f"PRAGMA synchronous={synchronous}")
         return connection
 
@@ -179,7 +179,7 @@ class Sqlite:
     def _commit_together(self, connection: apsw.Connection, group: list[_Job]) -> None:
         tx = SqliteTx(connection)
         try:
-            _begin(connection)
+            _patiently(connection, "BEGIN IMMEDIATE")
             for job in group:
                 _run_in_savepoint(tx, connection, job)
             connection.execute("COMMIT")
@@ -203,12 +203,12 @@ def _network_file_system(path: Path) -> str | None:
     return kind if kind in NETWORK else None
 
 
-def _begin(connection: apsw.Connection) -> None:
-    """BEGIN IMMEDIATE with short random waits: SQLite's own busy time-out starves writers."""
+def _patiently(connection: apsw.Connection, statement: str) -> None:
+    """Run a statement with short random waits while others are in the way: SQLite's own busy time-out starves writers."""
     deadline = time.monotonic() + BEGIN_PATIENCE
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
             return
         except apsw.BusyError:
             if time.monotonic() > deadline:

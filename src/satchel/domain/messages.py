@@ -39,6 +39,8 @@ def parse(given: Any) -> Outgoing:
         raise Fault(RECIPIENT_TYPE, f'recipient_type {_shown(recipient_type)} is not known: only "individual" is.')
     to = wa_id(_text(given, "to", required=True) or "")
     kind = _text(given, "type") or "text"
+    if given.get("type") is None and given.get("text") is None:
+        raise Fault(PARAMETER_MISSING, f"type is missing: say what is sent, one of {', '.join(SUPPORTED)}.")
     if kind not in KNOWN:
         raise Fault(PARAMETER_INVALID, f"type {_shown(kind)} is not known: use one of {', '.join(KNOWN)}.")
     if kind not in SUPPORTED:

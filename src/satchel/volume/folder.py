@@ -10,9 +10,10 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
@@ -29,6 +30,7 @@ READ_BLOCK = 384 * 1024
 STALE_PART = 3600.0
 """Seconds untouched after which a part file is nobody's."""
 THREADS = 4
+BATCH = 500
 
 
 class Folder:
@@ -112,6 +114,13 @@ class Folder:
                 raise
             return None
         return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
+
+    async def entries(self) -> AsyncIterator[list[tuple[str, float]]]:
+        await self._in_thread(self._require)
+        listing = await self._in_thread(os.scandir, self._root / HOLDING[0])
+        with listing:
+            while batch := await self._in_thread(_some, listing):
+                yield batch
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -211,6 +220,15 @@ class Folder:
                 _, _, worker = part.name[1:].partition(".")
                 if worker == f"{self._worker}.part" or time.time() - part.stat().st_mtime > STALE_PART:
                     part.unlink()
+
+
+def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
+    """The next entries of a folder; one that vanishes meanwhile is left out."""
+    found: list[tuple[str, float]] = []
+    for entry in islice(listing, BATCH):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
+    return found
 
 
 def _open_regular(path: Path) -> int:

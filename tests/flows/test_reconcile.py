@@ -1,0 +1,32 @@
+"""Files and rows that do not fit each other."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from satchel.flows import Ports, media_node, reconcile
+
+from ..conftest import Place
+from .test_send import upload
+
+pytestmark = pytest.mark.anyio
+
+
+def age(path: Path) -> None:
+    os.utime(path, (0, 0))
+
+
+async def test_a_file_without_a_row_is_told_once_it_is_old_and_never_deleted(ports: Ports, place: Place) -> None:
+    shared = place.data_dir / "media" / "shared"
+    kept, gone = [(await upload(ports, data)).id for data in (b"one", b"two")]
+    await media_node.delete(ports, gone)
+    assert await reconcile.report_strays(ports) == 0
+    for name in ("0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11", gone):
+        (shared / name).write_bytes(b"stray")
+    assert await reconcile.report_strays(ports) == 0  # an upload puts its file first: young ones may still get their row
+    for path in shared.iterdir():
+        age(path)
+    assert await reconcile.report_strays(ports) == 2
+    assert len(list(shared.iterdir())) == 3
+    assert (shared / kept).exists()
