@@ -38,19 +38,16 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        deadline = time.monotonic() + 30
+        while not self._came_up():
+            assert time.monotonic() < deadline, "the PostgreSQL server does not start"
+            time.sleep(0.1)  # processes of a killed server hold its memory for a moment, and the next one ends at once
+
+    def _came_up(self) -> bool:
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # a killed server leaves it, and the next one would refuse
-        command = [
-            str(self._binaries / "postgres"),
-            "-D",
-            str(self._data),
-            "-k",
-            str(self._sockets),
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "fsync=off",
-        ]
-        self._server = subprocess.Popen([*command, "-c", "max_connections=200"], **self._as_postgres(), stderr=subprocess.DEVNULL)
+        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._sockets), *options]
+        self._server = subprocess.Popen(command, **self._as_postgres(), stderr=subprocess.DEVNULL)
         while self._server.poll() is None:
             try:
                 psycopg.connect(self.url, connect_timeout=2).close()

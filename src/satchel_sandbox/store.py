@@ -4,6 +4,7 @@ It knows no tables beyond running schema.sql; the SQL lives beside its noun (wor
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -41,6 +42,8 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the file; None keeps everything in memory."""
+        if path:  # it holds the phones' media keys; SQLite gives its other files the same mode
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._db = apsw.Connection(str(path) if path else ":memory:")
         self._db.set_busy_timeout(5000)  # somebody may look at the file with another program
         self._db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")

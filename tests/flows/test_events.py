@@ -97,6 +97,19 @@ async def test_a_state_event_sets_the_world_and_events_of_another_are_dropped(po
     assert now - time.time() == pytest.approx(86400.0, abs=5)
 
 
+async def test_a_repeated_state_event_does_not_bring_back_a_world_that_is_gone(ports: Ports) -> None:
+    old = {"id": "s1", "kind": "state", "offset": 0.0}
+    await post(ports, old, world="w1")
+    await post(ports, {"id": "s2", "kind": "state", "offset": 5.0}, world="w2")
+    assert await post(ports, old, world="w1") == 0
+    assert await ports.db.read(settings.upstream) == ("w2", 5.0)
+
+
+async def test_a_status_with_an_offset_moves_no_clock(ports: Ports) -> None:
+    await post(ports, {**status("m", "sent"), "offset": 99.0})
+    assert await ports.db.read(settings.upstream) == (None, 0.0)
+
+
 async def test_a_kind_that_we_do_not_know_is_kept(ports: Ports) -> None:
     assert await post(ports, {"id": "x", "kind": "typing", "status": "composing", "message": "m"}) == 1
 

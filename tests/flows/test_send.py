@@ -1,5 +1,7 @@
 """A message's ends that no phone sees: given up after a day, over its ceiling, refused once for many."""
 
+import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,15 +12,18 @@ import msgspec
 import pytest
 
 from satchel.db import Tx, messages
-from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING
+from satchel.domain.errors import MEDIA_CHANGED, VOLUME_FULL, Fault
+from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, send
 
+from ..conftest import Place
 from .conftest import Held
 
 pytestmark = pytest.mark.anyio
 TO = "12025550111"
+SMALL_PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
 
 
 async def body_of(data: bytes) -> AsyncIterator[bytes]:
@@ -139,6 +144,54 @@ async def test_the_same_bytes_uploaded_twice_share_a_rendition_until_the_last_is
     assert await ports.volume.stat(f"renditions/{first.file}") is not None
     await media_node.delete(ports, two.id)
     assert await ports.volume.stat(f"renditions/{first.file}") is None
+
+
+async def test_a_picture_changed_by_hand_does_not_speak_for_others_with_its_old_bytes(ports: Ports, place: Place, photo: Path) -> None:
+    one = await upload(ports, photo.read_bytes(), "image/jpeg")
+    path = place.data_dir / "media" / "shared" / one.id
+    for bytes_ in (b"text now", photo.read_bytes()[:1000], SMALL_PNG):
+        path.write_bytes(bytes_)
+        with pytest.raises(Fault) as caught:
+            await prepare.ensure(ports, one, "image")
+        assert caught.value.situation is MEDIA_CHANGED
+    assert list((place.data_dir / "media" / "renditions").iterdir()) == []
+    other = await upload(ports, photo.read_bytes(), "image/jpeg")
+    made = await prepare.ensure(ports, other, "image")
+    assert isinstance(made, Rendition)
+    assert made.mime == "image/jpeg"
+
+
+async def test_a_full_volume_is_waited_for_and_then_told_with_1005(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"x"))
+    waiting = replace(item, accepted_at=time.time() - WAIT_FOR_ROOM + 60)
+    late = replace(item, accepted_at=time.time() - WAIT_FOR_ROOM - 1)
+    full = replace(ports, volume=_Full(ports.volume))
+    await ports.db.write(await send.deliver(full, waiting, Held()))
+    assert (await state_of(ports, item))[0] == "waiting"
+    await ports.db.write(await send.deliver(full, late, Held()))
+    (body,) = await told(ports)
+    assert body["statuses"][0]["errors"][0]["code"] == 1005
+
+
+class _Full:
+    """The real volume on a disk without room, which a test without root cannot make."""
+
+    def __init__(self, volume: Any) -> None:
+        self._volume = volume
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._volume, name)
+
+    def local(self, key: str) -> Any:
+        raise Fault(VOLUME_FULL, "The media volume is full.")
+
+
+async def test_many_deletes_of_the_same_bytes_at_once_leave_no_rendition(ports: Ports, place: Place, photo: Path) -> None:
+    several = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(6)]
+    await prepare.ensure(ports, several[0], "image")
+    await asyncio.gather(*(media_node.delete(ports, media.id) for media in several))
+    assert list((place.data_dir / "media" / "renditions").iterdir()) == []
+    assert await ports.db.read(lambda tx: tx.one("SELECT count(*) FROM rendition")) == (0,)
 
 
 async def test_a_deleted_media_stays_for_the_messages_that_were_accepted_before(ports: Ports) -> None:

@@ -1,10 +1,13 @@
 """From an upload to the phone and back to the business's webhook, with real processes, on both engines."""
 
+import contextlib
 import hashlib
 import io
 import signal
+import socket
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from .running import Hook, Node, eventually, free_port
@@ -151,8 +154,6 @@ def test_a_message_of_a_world_that_was_reset_fails(node: Node, hook: Hook) -> No
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(node: Node) -> None:
-    import socket
-
     with socket.create_connection(("127.0.0.1", node.port)) as connection:
         head = f"POST /v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: {node.headers['Authorization']}\r\nContent-Type: image/png\r\n"
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b"x" * 300_000)
@@ -162,8 +163,6 @@ def test_an_upload_that_breaks_off_leaves_nothing(node: Node) -> None:
 
 
 def test_a_killed_webapp_leaves_no_part_file_after_its_restart(node: Node) -> None:
-    import socket
-
     with socket.create_connection(("127.0.0.1", node.port)) as connection:
         head = f"POST /v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: {node.headers['Authorization']}\r\nContent-Type: image/png\r\n"
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b"x" * 300_000)
@@ -175,9 +174,17 @@ def test_a_killed_webapp_leaves_no_part_file_after_its_restart(node: Node) -> No
     assert parts(node) == []
 
 
-def test_sigterm_lets_an_upload_in_flight_finish(node: Node) -> None:
-    import socket
+def test_headers_without_end_are_cut_off(node: Node) -> None:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionError):
+            for n in range(3000):
+                connection.sendall(f"X-{n}: ".encode() + b"x" * 1000 + b"\r\n")
+            pytest.fail("three megabytes of headers were taken")
+    assert node.answers("/_satchel/livez")
 
+
+def test_sigterm_lets_an_upload_in_flight_finish(node: Node) -> None:
     with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
         head = f"POST /v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: {node.headers['Authorization']}\r\nContent-Type: image/png\r\n"
         connection.sendall(f"{head}Content-Length: 600000\r\n\r\n".encode() + b"x" * 300_000)

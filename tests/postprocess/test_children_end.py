@@ -13,8 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from satchel.domain.errors import (
-    MEDIA_TOO_SLOW,
-    MEDIA_UNREADABLE,
+    MEDIA_TOO_HEAVY,
     NOT_READY,
     Fault,
     Later,
@@ -78,7 +77,7 @@ def test_a_file_that_kills_two_children_is_unreadable(monkeypatch: pytest.Monkey
     monkeypatch.setattr(worker.Worker, "ask", kill_and_ask)
     with pytest.raises(Fault, match="within the memory and time limits") as caught:
         with_pool(lambda pool: pool.probe(MEDIA / "harbour.jpg"))
-    assert caught.value.situation == MEDIA_UNREADABLE and len(set(asked)) == 2
+    assert caught.value.situation == MEDIA_TOO_HEAVY and len(set(asked)) == 2
 
 
 def test_a_child_that_is_too_slow_is_killed_and_replaced(tmp_path: Path) -> None:
@@ -91,7 +90,7 @@ def test_a_child_that_is_too_slow_is_killed_and_replaced(tmp_path: Path) -> None
         begin = time.monotonic()
         with pytest.raises(Fault, match=r"could not be decoded within 0\.3 seconds") as caught:
             await pool.probe(tmp_path / "media")
-        assert caught.value.situation == MEDIA_TOO_SLOW and time.monotonic() - begin < 2
+        assert caught.value.situation == MEDIA_TOO_HEAVY and time.monotonic() - begin < 2
         assert not frozen.runs()
         await pool.probe(tmp_path / "media")
 
@@ -112,7 +111,7 @@ def test_a_file_too_large_for_a_child_is_told_so(tmp_path: Path) -> None:
     async def use(pool: Children) -> None:
         with pytest.raises(Fault, match="needs more memory than a child process may have") as caught:
             await pool.probe(tmp_path / "media")
-        assert caught.value.situation == MEDIA_UNREADABLE
+        assert caught.value.situation == MEDIA_TOO_HEAVY
         await pool.probe(MEDIA / "harbour.jpg")
 
     with_pool(use, max_pixels=2_000_000)

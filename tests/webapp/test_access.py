@@ -43,7 +43,9 @@ async def test_a_second_login_does_not_void_the_first(door: Door) -> None:
         assert (await door.http.get("/v1/settings/application", headers={"Authorization": f"Bearer {token}"})).status_code == 200
 
 
-@pytest.mark.parametrize(("name", "password"), [("admin", "wrong"), ("nobody", PASSWORD), ("", ""), ("admin", "secret")])
+@pytest.mark.parametrize(
+    ("name", "password"), [("admin", "wrong"), ("nobody", PASSWORD), ("ad\0min", PASSWORD), ("", ""), ("admin", "secret")]
+)
 async def test_wrong_credentials_are_401_with_1005(door: Door, name: str, password: str) -> None:
     answer = await door.http.post("/v1/users/login", auth=(name, password))
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (401, 1005)

@@ -17,7 +17,7 @@ from satchel import __version__, build
 from satchel.cli import say
 from satchel.cli.children import Child, Stopped, Supervisor
 from satchel.cli.serve import write_private
-from satchel.cli.state import STATE_FILE
+from satchel.cli.state import LOCK_FILE, STATE_FILE
 from satchel.db import Database, hosts, schema
 from satchel.db import settings as setting_rows
 from satchel.domain import passwords
@@ -120,7 +120,7 @@ def _take(options: Options) -> None:
     if options.port == options.sandbox_port:
         say.stop(f"Webapp and sandbox cannot both have port {options.port}: give --sandbox-port another one.", say.CONFIGURATION)
     options.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(options.data_dir / "dev.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    lock = os.open(options.data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

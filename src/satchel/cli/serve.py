@@ -54,9 +54,11 @@ async def _run(settings: Settings, listener: socket.socket | None, wrap: build.W
 async def _web(opened: build.Opened, listener: socket.socket) -> None:
     import uvicorn
 
+    from satchel.webapp.protocol import BoundedProtocol
+
     config = uvicorn.Config(
         build.webapp(opened.ports),
-        http="httptools",
+        http=BoundedProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,

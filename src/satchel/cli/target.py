@@ -67,7 +67,7 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
     token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
     if not url:
         say.stop(
-            "No node is known: start satchel dev here, name its folder with --data-dir, or give --url (SATCHEL_URL) and --token (SATCHEL_TOKEN).",
+            "No node is known: start satchel dev here, name its --data-dir, or give --url and --token (SATCHEL_URL, SATCHEL_TOKEN).",
             say.CONFIGURATION,
         )
     if not token:

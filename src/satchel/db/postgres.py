@@ -23,6 +23,8 @@ CHANNEL = "satchel"
 THREADS = 8
 PATIENCE = 3.0
 """Seconds for which a closure is tried again while the server is away."""
+DEADLINE = 10.0
+"""Seconds after which nobody waits any more for a server that took the connection and then went silent."""
 LOCK_WAIT = 2.0
 """Seconds a statement waits for a row that somebody else holds."""
 KEEPALIVE = {"connect_timeout": 3, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 3000}
@@ -102,10 +104,20 @@ class Postgres:
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
         begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, begin)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, begin)
+        done, _ = await asyncio.wait({running}, timeout=DEADLINE)
+        if not done:
+            running.add_done_callback(_unheard)
+            raise CommitUnknown
+        return running.result()
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, "BEGIN READ ONLY")
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, "BEGIN READ ONLY")
+        done, _ = await asyncio.wait({running}, timeout=DEADLINE)
+        if not done:
+            running.add_done_callback(_unheard)
+            raise _down(psycopg.OperationalError())
+        return running.result()
 
     async def wait(self, timeout: float) -> None:
         if self._woken is None:
@@ -222,6 +234,13 @@ class Postgres:
                 loop.call_soon_threadsafe(self._woken.set)
 
 
+def _unheard(running: "asyncio.Future[Any]") -> None:
+    """Its caller has gone; what it says is taken so that nobody complains of it."""
+    if not running.cancelled():
+        running.exception()
+
+
 def _down(error: psycopg.Error) -> Later:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return Later(DATABASE_DOWN, f"PostgreSQL did not answer: {reason}. Check the server, then try again.", 1.0)
+    """Only the kind of error: the driver's own words may hold parts of the connection string."""
+    kind = f"{type(error).__name__}{f', {error.sqlstate}' if error.sqlstate else ''}"
+    return Later(DATABASE_DOWN, f"PostgreSQL did not answer ({kind}). Check the server and SATCHEL_DATABASE__URL, then try again.", 1.0)

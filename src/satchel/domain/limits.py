@@ -13,10 +13,11 @@ COPY_LIFE = 14 * DAY
 """How long the network keeps an encrypted blob, counted from each send; seconds of network time."""
 
 WAIT_FOR_ROOM = 600.0
+WAIT_FOR_RENDITION = 300.0
 GIVE_UP_SENDING = DAY
 GIVE_UP_CALLBACK = 7 * DAY
 TOKEN_LIFE = 7 * DAY
-"""All in seconds: how long a send waits for room on the volume, how long it and a callback are tried, how long a token lives."""
+"""All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives."""
 
 
 def encrypted_size(plain: int) -> int:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from satchel.db import CommitUnknown, Tx, renditions, settings
 from satchel.db import media as rows
 from satchel.domain.errors import EMPTY_UPLOAD, MEDIA_GONE, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
@@ -16,6 +18,7 @@ from satchel.domain.media import Media
 from satchel.flows import Ports
 from satchel.volume import Content
 
+log = structlog.get_logger("satchel.flows")
 MEDIA_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -72,13 +75,12 @@ async def delete(ports: Ports, media_id: str) -> None:
 async def bury(ports: Ports) -> None:
     """Remove the bytes of deleted media that no accepted message needs. Safe to run at any time, any number of times."""
     for media in await ports.db.read(rows.unneeded) if await ports.volume.present() else []:
-        files = await ports.db.write(partial(_forget_renditions, media=media))
         try:
-            for key in [key_of(media.id), *(f"renditions/{file}" for file in files)]:
-                await ports.volume.delete(key)
-        except (Later, Fault):
-            continue  # the volume is not there or read-only: the row stays `deleting`, and we come again
-        await ports.db.write(partial(rows.buried, media_id=media.id))
+            await ports.volume.delete(key_of(media.id))
+            for file in await ports.db.write(partial(_buried, media=media)):
+                await ports.volume.delete(f"renditions/{file}")
+        except (Later, Fault, OSError) as error:
+            log.warning("not_buried", media_id=media.id, error=str(error))  # the row stays `deleting`, and we come again
 
 
 def unknown(media_id: str) -> Fault:
@@ -86,8 +88,13 @@ def unknown(media_id: str) -> Fault:
     return Fault(MEDIA_UNKNOWN, f"There is no media {media_id[:64]}: it was never uploaded here, or it was deleted. Upload the file again.")
 
 
-def _forget_renditions(tx: Tx, media: Media) -> list[str]:
-    """The files that are nobody's any more once the last media of these bytes goes. Rows first: nobody may meet one without its file."""
+def _buried(tx: Tx, media: Media) -> list[str]:
+    """The id is used up. With the last media of these bytes go their renditions, rows first: the files that are nobody's any more.
+
+    One at a time for the same bytes, or two that go at once would each take the other for a holder.
+    """
+    tx.lock(int(media.sha256[:15], 16))
+    rows.buried(tx, media.id)
     if rows.others_hold(tx, media):
         return []
     files = renditions.of_source(tx, media.sha256)

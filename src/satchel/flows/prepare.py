@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from satchel.db import CommitUnknown, renditions
-from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault
+from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault, storage_fault
 from satchel.domain.media import Facts, Media, Refusal, Rendition, judge_image
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of
@@ -63,7 +63,10 @@ async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition 
 
 async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
     async with ports.volume.scratch() as scratch:
-        rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
+        try:
+            rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
+        except OSError as error:
+            raise storage_fault(error, f"renditions/{rendition.file}") from error
         stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch))
     return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
 

@@ -13,6 +13,7 @@ from satchel.db.messages import Waiting
 from satchel.domain.errors import (
     BUG,
     MEDIA_GONE,
+    MEDIA_TOO_HEAVY,
     MEDIA_UNKNOWN,
     NOT_DELIVERED,
     SITUATIONS,
@@ -22,7 +23,7 @@ from satchel.domain.errors import (
     Fault,
     Later,
 )
-from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_ROOM
+from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_RENDITION, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
@@ -32,8 +33,8 @@ from satchel.upstream import Copy, Envelope, StaleCopy
 log = structlog.get_logger("satchel.flows")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds."""
-ROOM = {VOLUME_FULL, VOLUME_NOT_WRITABLE}
-"""What an operator can put right while a message waits."""
+PATIENT = {VOLUME_FULL: WAIT_FOR_ROOM, VOLUME_NOT_WRITABLE: WAIT_FOR_ROOM, MEDIA_TOO_HEAVY: WAIT_FOR_RENDITION}
+"""What may pass while a message waits, and for how many seconds it does."""
 
 
 async def accept(ports: Ports, message: Outgoing) -> str:
@@ -63,7 +64,7 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
             raise Fault(SITUATIONS[rendition.slug], rendition.details)
         copy = await _hand_over(ports, item, media, rendition, lease)
     except Fault as fault:
-        if fault.situation in ROOM and time.time() - item.accepted_at < WAIT_FOR_ROOM:
+        if time.time() - item.accepted_at < PATIENT.get(fault.situation, 0.0):
             return put_off(item, Later(fault.situation, fault.details))
         log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
         return failed(item, fault)

@@ -15,7 +15,7 @@ from typing import BinaryIO, NoReturn, TypeVar
 
 import structlog
 
-from satchel.domain.errors import MEDIA_TOO_SLOW, MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
+from satchel.domain.errors import MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
 from satchel.domain.media import IMAGE_FORMATS, Facts, Rendered, judge_image
 from satchel.postprocess import Config
 from satchel.postprocess.sniff import sniff
@@ -154,13 +154,13 @@ class Children:
                     raise ended() from None
             except TooSlow:
                 worker.end()
-                raise too_slow(form, self._seconds) from None
+                raise too_heavy(form, f"could not be decoded within {self._seconds:g} seconds") from None
             except BaseException:
                 worker.end()
                 raise
             else:
                 return reply if not reply.error else refuse(form, reply)
-        raise unreadable(form, "could not be decoded within the memory and time limits of a child process")
+        raise too_heavy(form, "could not be decoded within the memory and time limits of a child process")
 
     def _take(self) -> Worker:
         with suppress(IndexError):
@@ -203,20 +203,14 @@ def refuse(form: str, reply: Reply) -> NoReturn:
                 f"This {IMAGE_FORMATS[form]} is broken: {reply.text}. Send a file that is whole, or send it as a document.",
             )
         case "memory":
-            raise unreadable(form, "needs more memory than a child process may have")
+            raise too_heavy(form, "needs more memory than a child process may have")
         case _:
             raise not_ready(f"could not work ({reply.text})")
 
 
-def unreadable(form: str, why: str) -> Fault:
-    return Fault(MEDIA_UNREADABLE, f"This {IMAGE_FORMATS[form]} {why}: send a smaller or simpler one, or send it as a document.")
-
-
-def too_slow(form: str, seconds: float) -> Fault:
-    """A situation of its own: this machine may have been busy, so it must not be remembered of the file."""
-    return Fault(
-        MEDIA_TOO_SLOW, f"This {IMAGE_FORMATS[form]} could not be decoded within {seconds:g} seconds: send a smaller or simpler one."
-    )
+def too_heavy(form: str, why: str) -> Fault:
+    """A situation of its own: this machine may have been busy or frozen, so it must not be remembered of the file."""
+    return Fault(MEDIA_TOO_HEAVY, f"This {IMAGE_FORMATS[form]} {why}: send a smaller or simpler one, or send it as a document.")
 
 
 def ended() -> Later:

@@ -16,6 +16,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PICTURE = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 COLOUR = frozenset((b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"sBIT"))
 KEPT = PICTURE | COLOUR | {b"eXIf"}
+ONCE = COLOUR | {b"eXIf"}
+LENGTHS = {b"gAMA": (4,), b"cHRM": (32,), b"sRGB": (1,), b"cICP": (4,), b"mDCV": (24,), b"cLLI": (8,), b"sBIT": (1, 2, 3, 4)}
+"""Bytes that a colour chunk may hold: a longer one, or a second one, carries something else."""
+MOST_CHUNKS = 1 << 16
 PALETTES = frozenset((b"PLTE", b"tRNS"))
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -72,16 +76,21 @@ def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
     """
     view, keep = memoryview(data), PICTURE if bare else KEPT
     parts: list[bytes | memoryview] = [SIGNATURE]
-    exifs = 0
+    seen, stream, palette = set[bytes](), png_data.Stream(), view[25:26] == bytes([PALETTE])
     for kind, start, end in _chunks(view):
-        if kind not in keep:
+        if kind not in keep or (kind in ONCE and kind in seen) or end - start not in LENGTHS.get(kind, (end - start,)):
             continue
+        seen.add(kind)
         _check(view, kind, start, end)
-        if kind != b"eXIf":
+        if kind == b"IDAT":
+            used = stream.used(view[start:end])
+            parts += (
+                [view[start - 8 : end + 4]] if used == end - start else [_chunk(kind, bytes(view[start : start + used]))] if used else []
+            )
+        elif kind == b"eXIf":
+            parts.append(_orientation(bytes(view[start:end])))
+        elif kind != b"PLTE" or palette:
             parts.append(view[start - 8 : end + 4])
-            continue
-        exifs += 1
-        parts += [_orientation(bytes(view[start:end]))] if exifs == 1 else []
     return b"".join(parts)
 
 
@@ -89,8 +98,11 @@ def _chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:
     """Each chunk with the start and end of its payload, up to IEND; raises `Broken` unless the critical ones stand as they must."""
     if bytes(view[:8]) != SIGNATURE:
         raise Broken("it does not begin as a PNG")
-    position, before, seen = 8, b"", set[bytes]()
+    position, before, seen, count = 8, b"", set[bytes](), 0
     while before != b"IEND":
+        count += 1
+        if count > MOST_CHUNKS:
+            raise Broken(f"it has more than {MOST_CHUNKS} chunks")
         start = position + 8
         if start > len(view):
             raise Broken("it is cut off: its end chunk is missing")
@@ -137,5 +149,8 @@ def _orientation(payload: bytes) -> bytes:
     value = exif.orientation(payload.removeprefix(b"Exif\0\0"))
     if not value:
         return b""
-    body = b"eXIf" + exif.minimal(value)
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return _chunk(b"eXIf", exif.minimal(value))
+
+
+def _chunk(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))

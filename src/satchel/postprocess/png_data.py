@@ -62,3 +62,30 @@ def _inflated(payloads: Iterable[memoryview]) -> Iterator[bytes]:
                 if stream.eof:
                     return
                 waiting = stream.unconsumed_tail
+
+
+class Stream:
+    """Follows the compressed stream of a picture, to tell where it ends: whatever hides behind it is no picture."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj()
+
+    def used(self, payload: memoryview) -> int:
+        """How many bytes of the next payload belong to the stream. Raises `Broken`."""
+        for start in range(0, len(payload), INPUT):
+            block = payload[start : start + INPUT]
+            if self._inflate.eof:
+                return start
+            self._feed(block)
+            if self._inflate.eof:
+                return start + len(block) - len(self._inflate.unused_data)
+        return len(payload)
+
+    def _feed(self, block: memoryview) -> None:
+        waiting: bytes | memoryview = block
+        try:
+            while waiting and not self._inflate.eof:
+                self._inflate.decompress(waiting, OUTPUT)
+                waiting = self._inflate.unconsumed_tail
+        except zlib.error as error:
+            raise Broken(f"its picture data cannot be unpacked ({error})") from error

@@ -194,6 +194,8 @@ class Folder:
                 raise self._missing() from error
             if not isinstance(error, FileNotFoundError) or error.filename not in (str(self._root / key), self._root / key):
                 raise
+            if await self._in_thread(_is_regular, self._root / key):
+                raise self._missing() from error  # it was away for a moment only: unmounted, or hidden by a cache of NFS
             raise Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.") from error
 
     def _fresh(self) -> bool:
@@ -229,6 +231,13 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
         with contextlib.suppress(FileNotFoundError):
             found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
     return found
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _open_regular(path: Path) -> int:

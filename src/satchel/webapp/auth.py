@@ -88,7 +88,7 @@ def _basic(authorization: str | None) -> tuple[str, str]:
         name, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         name = colon = password = ""
-    if scheme.lower() != "basic" or not colon:
+    if scheme.lower() != "basic" or not colon or "\0" in name:
         raise _wrong("Send the user name and password as HTTP Basic authorization (curl -u user:password).")
     return name, password
 

@@ -1,7 +1,10 @@
 """Upstream `sandbox`: the adapter for the simulated network, over HTTP and nothing else."""
 
 import asyncio
+import errno
 import io
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -91,7 +94,7 @@ class Sandbox:
 
         blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
         try:
-            with path.open("rb", buffering=0) as source:
+            with _open_plain(path) as source:
                 sealed = encrypt(source, blob, rendition.media_type, rendition.media_key)
             if sealed.file_sha256.hex() != rendition.sha256:
                 raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
@@ -135,6 +138,15 @@ class Sandbox:
                 self._config.url, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         return self._session
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    """Open a regular file. A FIFO that somebody put in its place would hang the thread, and a link lead out of the volume."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
+    return os.fdopen(fd, "rb", buffering=0)
 
 
 class _State(msgspec.Struct, frozen=True):

@@ -114,6 +114,8 @@ def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float | 
 
 def read_events(body: bytes) -> UpstreamEvents:
     """Read a verified body. Raises `Fault(BAD_REQUEST)`."""
+    if b"\\u0000" in body:
+        raise Fault(BAD_REQUEST, "The body holds a NUL, which no database takes: leave it out.")
     try:
         posted = msgspec.json.decode(body, type=_Posted)
         return UpstreamEvents(posted.world, [_upstream_event(item) for item in posted.events])
