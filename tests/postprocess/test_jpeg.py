@@ -122,10 +122,10 @@ def test_what_cameras_and_libjpeg_tolerate_is_tolerated() -> None:
     assert 0xE0 in markers(SMALL) and 0xE0 not in markers(jpeg.strip(bare))
 
 
-def test_a_height_stated_again_after_the_scan_stays() -> None:
+def test_a_height_stated_again_after_the_scan_goes() -> None:
     height = jpeg.header(SMALL).height.to_bytes(2, "big")
     data = SMALL[:-2] + segment(0xDC, height) + SMALL[-2:]
-    assert segment(0xDC, height) in jpeg.strip(data)
+    assert jpeg.strip(data) == jpeg.strip(SMALL)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from satchel.postprocess.broken import Broken
 TEM, SOI, EOI, SOS, DHP, JPEG_LS = 0x01, 0xD8, 0xD9, 0xDA, 0xDE, 0xF7
 APP0, APP1, APP2, APP14, APP15, COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 RESTARTS = range(0xD0, 0xD8)
-TABLES = {0xC4: "DHT", 0xCC: "DAC", 0xDB: "DQT", 0xDC: "DNL", 0xDD: "DRI"}
+DNL = 0xDC
+TABLES = {0xC4: "DHT", 0xCC: "DAC", 0xDB: "DQT", DNL: "DNL", 0xDD: "DRI"}
 FRAMES = {*range(0xC0, 0xD0), DHP, JPEG_LS} - {0xC4, 0xC8, 0xCC}
 CODINGS = {
     0xC3: "lossless coding",
@@ -75,6 +76,8 @@ def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
     parts: list[bytes | memoryview] = [b"\xff\xd8"]
     frames = scans = exifs = 0
     for marker, start, end in _segments(view):
+        if marker == DNL:
+            continue  # the height again, which the header must state
         if marker in FRAMES or marker in TABLES or marker == SOS:
             frames += marker in FRAMES
             scans += marker == SOS
