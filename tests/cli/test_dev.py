@@ -1,5 +1,6 @@
 """`satchel dev`: starts everything, finds out early what is in the way, and leaves nothing behind."""
 
+import asyncio
 import os
 import re
 import signal
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
+from satchel import build
+from satchel.db import schema
+from satchel.flows import access
+from satchel.settings import load
 
 from ..journeys.running import Hook, eventually
 from .dev import Dev, satchel
@@ -78,6 +84,33 @@ def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: D
     assert weak.returncode == 3
     assert "8 to 64 characters" in weak.stderr
     assert "weak" not in weak.stderr
+
+
+def test_a_password_that_no_banner_has_shown_is_shown_by_the_next_start(tmp_path: Path) -> None:
+    broken = satchel("dev", "--port", free(), "--webhook", "nonsense", cwd=tmp_path)
+    assert broken.returncode == 3
+    unshown = tmp_path / ".satchel" / "admin-password.unshown"
+    unshown.write_text("Left-Over-9")  # a start that was killed before its banner: the user exists, nobody saw the password
+    asyncio.run(_make_admin(tmp_path / ".satchel", "Left-Over-9"))
+    dev = Dev(tmp_path)
+    assert "admin / Left-Over-9 " in dev.output()
+    assert login(dev, "Left-Over-9") == 200
+    assert not unshown.exists()
+    dev.stop()
+
+
+async def _make_admin(data_dir: Path, password: str) -> None:
+    db = build.database(load(data_dir, {}))
+    await schema.migrate(db)
+    await access.ensure_admin(db, password, always=True)
+    await db.close()
+
+
+def test_equal_ports_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    port = free()
+    found = satchel("dev", "--port", port, "--sandbox-port", port, cwd=tmp_path)
+    assert (found.returncode, found.stderr.count("\n")) == (3, 1)
+    assert not (tmp_path / ".satchel").exists()
 
 
 def test_webhook_sets_the_url_at_each_start(tmp_path: Path) -> None:

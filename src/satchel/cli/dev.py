@@ -101,6 +101,7 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
         generated = None if given is not None else await _generated_password(db, options.data_dir / UNSHOWN)
         if given is not None:
             await access.ensure_admin(db, given, always=True)
+            (options.data_dir / UNSHOWN).unlink(missing_ok=True)
         stored = await db.read(setting_rows.application)
         return Started(await access.mint_admin_token(db), generated, stored.get("webhooks", {}).get("url"))
     finally:

@@ -65,12 +65,11 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
         copy = await _hand_over(ports, item, media, rendition, lease)
     except Fault as fault:
         if time.time() - item.accepted_at < PATIENT.get(fault.situation, 0.0):
-            return put_off(item, Later(fault.situation, fault.details))
+            return _not_now(item, Later(fault.situation, fault.details))
         log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
         return failed(item, fault)
     except Later as later:
-        log.warning("put_off", message_id=item.id, attempt=item.attempts + 1, error=later.situation.slug, details=later.details)
-        return put_off(item, later)
+        return _not_now(item, later)
     log.info("handed_over", message_id=item.id, media_id=media.id, rendition_id=rendition.id)
     return lambda tx: rows.handed(tx, item.id, rendition.id, copy.id)
 
@@ -94,6 +93,11 @@ def put_off(item: Waiting, why: Later | Exception) -> Settle:
         return failed(item, _given_up(why, waited))
     after = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(item.attempts, 10))
     return lambda tx: rows.again(tx, item.id, after)
+
+
+def _not_now(item: Waiting, later: Later) -> Settle:
+    log.warning("put_off", message_id=item.id, attempt=item.attempts + 1, error=later.situation.slug, details=later.details)
+    return put_off(item, later)
 
 
 def _given_up(why: Later | Exception, waited: float) -> Fault:
