@@ -14,7 +14,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	  { echo "Satchel needs Python 3.11 or newer as '$(PYTHON)': install python3.11, or name one with make PYTHON=/path/to/python." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing: install it (on Debian and Ubuntu: apt-get install python3-venv) and run make again." >&2; exit 1; }
-	@echo "Setting up .venv from requirements-dev.lock; this takes about half a minute, once."
+	@echo "Setting up .venv from requirements-dev.lock; this takes half a minute to two, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
