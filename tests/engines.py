@@ -56,6 +56,11 @@ class Cluster:
                 time.sleep(0.02)
         return False
 
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
+
     def kill(self) -> None:
         """SIGKILL to the whole server, as a crash would."""
         assert self._server is not None

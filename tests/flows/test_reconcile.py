@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from satchel.flows import Ports, media_node, reconcile
+from satchel.domain.media import Rendition
+from satchel.flows import Ports, media_node, prepare, reconcile
 
 from ..conftest import Place
 from .test_send import upload
@@ -30,3 +31,15 @@ async def test_a_file_without_a_row_is_told_once_it_is_old_and_never_deleted(por
     assert await reconcile.report_strays(ports) == 2
     assert len(list(shared.iterdir())) == 3
     assert (shared / kept).exists()
+
+
+async def test_a_rendition_without_a_row_is_swept_once_it_is_old(ports: Ports, place: Place, photo: Path) -> None:
+    folder = place.data_dir / "media" / "renditions"
+    made = await prepare.ensure(ports, await upload(ports, photo.read_bytes(), "image/jpeg"), "image")
+    assert isinstance(made, Rendition)
+    (folder / "stray").write_bytes(b"x")
+    assert await reconcile.sweep_renditions(ports) == 0
+    for path in folder.iterdir():
+        age(path)
+    assert await reconcile.sweep_renditions(ports) == 1
+    assert [path.name for path in folder.iterdir()] == [made.file]

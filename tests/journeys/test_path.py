@@ -184,6 +184,27 @@ def test_headers_without_end_are_cut_off(node: Node) -> None:
     assert node.answers("/_satchel/livez")
 
 
+def test_trailers_without_end_are_cut_off(node: Node) -> None:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
+        connection.sendall(b"GET /_satchel/livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        with contextlib.suppress(ConnectionError):
+            for n in range(3000):
+                connection.sendall(f"X-{n}: ".encode() + b"x" * 1000 + b"\r\n")
+            pytest.fail("three megabytes of trailers were taken")
+    assert node.answers("/_satchel/livez")
+
+
+def test_a_rendition_damaged_by_hand_is_made_again(node: Node, photo: Path) -> None:
+    media = node.upload(photo.read_bytes())
+    node.send(PHONE, "image", media)
+    node.phone_until(PHONE, 1)
+    (rendition,) = (node.place.data_dir / "media" / "renditions").iterdir()
+    rendition.write_bytes(b"")
+    node.http.put(f"{node.sandbox_url}/sandbox/clock", json={"advance": "20d"})
+    node.send(OTHER, "image", media)
+    assert node.phone_until(OTHER, 1)[0]["media"]["state"] == "downloaded"
+
+
 def test_sigterm_lets_an_upload_in_flight_finish(node: Node) -> None:
     with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
         head = f"POST /v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: {node.headers['Authorization']}\r\nContent-Type: image/png\r\n"

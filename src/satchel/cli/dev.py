@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -122,10 +123,9 @@ def _take(options: Options) -> None:
         say.stop(f"Webapp and sandbox cannot both have port {options.port}: give --sandbox-port another one.", say.CONFIGURATION)
     options.data_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(options.data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(lock):
         say.stop(f"Another satchel dev runs on {options.data_dir}: stop it, or choose another --data-dir.", say.CONFIGURATION)
+    (options.data_dir / STATE_FILE).unlink(missing_ok=True)  # of a start that was killed: its address and token are nobody's now
     for port, flag in ((options.port, "--port"), (options.sandbox_port, "--sandbox-port")):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,6 +135,17 @@ def _take(options: Options) -> None:
                 say.stop(
                     f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another with {flag}.", say.CONFIGURATION
                 )
+
+
+def _locked(fd: int) -> bool:
+    """Take the lock; a client that looks whether somebody holds it does so for a moment itself."""
+    for _ in range(5):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05)
+    return False
 
 
 def _supervise(options: Options, started: Started) -> None:

@@ -105,6 +105,8 @@ def write_private(path: Path, text: str) -> Path:
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(fd)
     return path
 
 

@@ -5,7 +5,9 @@ A closure is run again on deadlock, serialization failure or a connection lost b
 
 import asyncio
 import contextlib
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +27,8 @@ PATIENCE = 3.0
 """Seconds for which a closure is tried again while the server is away."""
 DEADLINE = 10.0
 """Seconds after which nobody waits any more for a server that took the connection and then went silent."""
+FAREWELL = 3.0
+"""Seconds that what is running has to end when we stop."""
 LOCK_WAIT = 2.0
 """Seconds a statement waits for a row that somebody else holds."""
 KEEPALIVE = {"connect_timeout": 3, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 3000}
@@ -72,6 +76,27 @@ class PostgresTx(Tx):
         self.run("SELECT pg_advisory_xact_lock(:key)", key=key)
 
 
+class _Call:
+    """One closure on its way: whoever waits for it may give up until its COMMIT has begun, and not after."""
+
+    def __init__(self) -> None:
+        self.connection: psycopg.Connection[Row] | None = None
+        self.abandoned = False
+        self._committing = False
+        self._lock = threading.Lock()
+
+    def abandon(self) -> bool:
+        """True when nothing was committed and nothing will be."""
+        with self._lock:
+            self.abandoned = True
+            return not self._committing
+
+    def may_commit(self) -> bool:
+        with self._lock:
+            self._committing = not self.abandoned
+            return self._committing
+
+
 class Postgres:
     """`url`: a connection string; `idle_limit`: seconds after which the server ends a transaction whose owner has frozen."""
 
@@ -95,6 +120,7 @@ class Postgres:
         )
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="postgres")
+        self._running: set[asyncio.Future[Any]] = set()
         self._open: set[psycopg.Connection[Row]] = set()
         self._stop = threading.Event()
         self._notify = threading.Event()
@@ -103,21 +129,35 @@ class Postgres:
         self._side_lock = threading.Lock()
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
-        begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
-        running = asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, begin)
-        done, _ = await asyncio.wait({running}, timeout=DEADLINE)
-        if not done:
-            running.add_done_callback(_unheard)
-            raise CommitUnknown
-        return running.result()
+        return await self._run(fn, "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
-        running = asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, "BEGIN READ ONLY")
-        done, _ = await asyncio.wait({running}, timeout=DEADLINE)
-        if not done:
-            running.add_done_callback(_unheard)
+        return await self._run(fn, "BEGIN READ ONLY")
+
+    async def _run(self, fn: Callable[[Tx], T], begin: LiteralString) -> T:
+        """Run a closure in a thread; one that nobody waits for any more commits nothing, unless its COMMIT is under way."""
+        call = _Call()
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._transact, fn, begin, call)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        try:
+            done, _ = await asyncio.wait({running}, timeout=DEADLINE)
+            if done:
+                return running.result()
+        except asyncio.CancelledError:
+            self._abandon(call, running)
+            raise
+        if self._abandon(call, running):
             raise _down(psycopg.OperationalError())
-        return running.result()
+        raise CommitUnknown
+
+    def _abandon(self, call: "_Call", running: "asyncio.Future[T]") -> bool:
+        """Give a call up; True when it is certain that it commits nothing. Its thread is freed from a server that does not answer."""
+        nothing = call.abandon()
+        running.add_done_callback(_unheard)
+        if not running.cancel() and call.connection is not None:
+            _cut(call.connection)
+        return nothing
 
     async def wait(self, timeout: float) -> None:
         if self._woken is None:
@@ -130,29 +170,37 @@ class Postgres:
     async def close(self) -> None:
         self._stop.set()
         self._notify.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._running:
+            await asyncio.wait(self._running, timeout=FAREWELL)
+        for connection in list(self._open):
+            _cut(connection)
         await asyncio.to_thread(self._pool.shutdown)
         for thread in self._side:
-            await asyncio.to_thread(thread.join)
-        for connection in self._open:
+            await asyncio.to_thread(thread.join, FAREWELL)
+        for connection in list(self._open):
             connection.close()
 
-    def _transact(self, fn: Callable[[Tx], T], begin: LiteralString) -> T:
+    def _transact(self, fn: Callable[[Tx], T], begin: LiteralString, call: "_Call") -> T:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                connection = self._connection()
+                connection = call.connection = self._connection()
                 connection.execute(begin)
                 tx = PostgresTx(connection)
                 result = fn(tx)
             except AWAY as error:
                 self._give_up_connection()
-                if time.monotonic() > deadline or self._stop.is_set():
+                if time.monotonic() > deadline or self._stop.is_set() or call.abandoned:
                     raise _down(error) from None
                 time.sleep(0.05)
                 continue
             except BaseException:
                 self._roll_back()
                 raise
+            if not call.may_commit():
+                self._roll_back()
+                raise _down(psycopg.OperationalError())
             self._commit(connection)
             if tx.woke:
                 self._beside(self._announce)
@@ -232,6 +280,12 @@ class Postgres:
         if self._woken is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._woken.set)
+
+
+def _cut(connection: psycopg.Connection[Row]) -> None:
+    """Shut a connection's socket, from any thread: whoever reads from it is told that it is lost."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
 
 
 def _unheard(running: "asyncio.Future[Any]") -> None:

@@ -1,6 +1,7 @@
 """Rows of the rendition table: what post-processing made of some bytes for a media type, or why it refused. Immutable."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 
 import msgspec
 
@@ -53,6 +54,11 @@ def move(tx: Tx, rendition: Rendition, file: str) -> bool:
     """The same bytes lie in another file now, since the old one is lost; False when somebody was first."""
     statement = "UPDATE rendition SET file = :file WHERE id = :id AND file = :old_file"
     return tx.run(statement, file=file, id=rendition.id, old_file=rendition.file) == 1
+
+
+def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
+    """Those of these file names that are no rendition's."""
+    return [name for name in names if tx.one("SELECT 1 FROM rendition WHERE file = :file", file=name) is None]
 
 
 def forget(tx: Tx, source_sha256: str) -> None:

@@ -5,7 +5,7 @@ import uuid
 from satchel.db import copies as rows
 from satchel.db import settings
 from satchel.db.copies import StoredCopy
-from satchel.domain.errors import TOO_LARGE_TO_SEND, Fault
+from satchel.domain.errors import MEDIA_CHANGED, TOO_LARGE_TO_SEND, Fault, Later
 from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, MB, encrypted_size
 from satchel.domain.media import Media, Rendition
 from satchel.flows import Lease, Ports
@@ -27,7 +27,13 @@ async def ensure(ports: Ports, rendition: Rendition, media: Media, lease: Lease)
         return known
     async with ports.volume.local(key_of_rendition(rendition, media)) as path:
         lease.check()
-        placed = await ports.upstream.put(rendition, path, known.address if known else None)
+        try:
+            placed = await ports.upstream.put(rendition, path, known.address if known else None)
+        except Fault as fault:
+            if fault.situation is not MEDIA_CHANGED or rendition.file is None:
+                raise
+            await ports.volume.delete(key_of_rendition(rendition, media))  # it is ours and damaged: made again at the next try
+            raise Later(MEDIA_CHANGED, "What had been made of the file was damaged on the media volume and is made again.") from fault
     copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net)
     return await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))
 

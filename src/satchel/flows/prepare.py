@@ -57,7 +57,7 @@ async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition 
             if fault.situation not in LASTING:
                 raise
             made, facts = Refusal(blank.id, media.sha256, media_type, blank.profile, fault.situation.slug, fault.details), Facts("", "")
-        await _unchanged(ports, media, path, made)
+    await _unchanged(ports, media, made)
     return made, facts
 
 
@@ -66,16 +66,25 @@ async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
         try:
             rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
         except OSError as error:
+            if error.filename == str(path):
+                raise
             raise storage_fault(error, f"renditions/{rendition.file}") from error
         stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch))
     return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
 
 
-async def _unchanged(ports: Ports, media: Media, path: Path, made: Rendition | Refusal) -> None:
+async def _unchanged(ports: Ports, media: Media, made: Rendition | Refusal) -> None:
     """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them."""
-    if await asyncio.to_thread(_sha256, path) != media.sha256:
+    try:
+        sha256 = hashlib.sha256()
+        async with ports.volume.open(key_of(media.id)) as content:
+            async for block in content.blocks:
+                await asyncio.to_thread(sha256.update, block)
+        if sha256.hexdigest() != media.sha256:
+            raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")
+    except BaseException:
         await _discard(ports, made)
-        raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")
+        raise
 
 
 async def _kept(ports: Ports, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
@@ -97,7 +106,14 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
     if made.sha256 != known.sha256:
         await _discard(ports, made)
         raise Fault(MEDIA_GONE, f"What was made of {media.id} is no longer on the media volume and cannot be made again: upload it again.")
-    if await ports.db.write(lambda tx: renditions.move(tx, known, made.file or "")):
+    try:
+        moved = await ports.db.write(lambda tx: renditions.move(tx, known, made.file or ""))
+    except (CommitUnknown, asyncio.CancelledError):
+        raise  # the row may name the new file: it must stay
+    except BaseException:
+        await _discard(ports, made)
+        raise
+    if moved:
         return replace(known, file=made.file)
     await _discard(ports, made)  # another Coreapp was first
     return await ensure(ports, media, known.media_type)
@@ -106,11 +122,6 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
 async def _discard(ports: Ports, made: Rendition | Refusal) -> None:
     if isinstance(made, Rendition) and made.file:
         await ports.volume.delete(f"renditions/{made.file}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _blocks(path: Path) -> AsyncIterator[bytes]:

@@ -52,8 +52,11 @@ class Volume(Protocol):
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
 
-    def entries(self) -> AsyncIterator[list[tuple[str, float]]]:
-        """The files under `shared/`, some hundreds at a time, in no order: name and when it was last changed (wall time, seconds)."""
+    def entries(self, folder: str) -> AsyncIterator[list[tuple[str, float]]]:
+        """The files under `shared` or `renditions`, some hundreds at a time, in no order.
+
+        Of each its name and when it was last changed (wall time, seconds).
+        """
 
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""

@@ -108,16 +108,18 @@ class Folder:
     async def stat(self, key: str) -> str | None:
         try:
             found = await self._in_thread((self._root / key).lstat)
-        except OSError as error:
-            await self._in_thread(self._require)
-            if not isinstance(error, FileNotFoundError):
-                raise
+        except FileNotFoundError as error:
+            if not await self._in_thread(self._is_gone, key):
+                raise self._missing() from error
             return None
+        except OSError:
+            await self._in_thread(self._require)
+            raise
         return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
-    async def entries(self) -> AsyncIterator[list[tuple[str, float]]]:
+    async def entries(self, folder: str) -> AsyncIterator[list[tuple[str, float]]]:
         await self._in_thread(self._require)
-        listing = await self._in_thread(os.scandir, self._root / HOLDING[0])
+        listing = await self._in_thread(os.scandir, self._root / folder)
         with listing:
             while batch := await self._in_thread(_some, listing):
                 yield batch
@@ -190,13 +192,36 @@ class Folder:
         try:
             yield
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and error.filename in (str(self._root / key), self._root / key):
+                raise (await self._gone(key) or self._missing()) from error
             if not await self.present():
                 raise self._missing() from error
-            if not isinstance(error, FileNotFoundError) or error.filename not in (str(self._root / key), self._root / key):
-                raise
-            if await self._in_thread(_is_regular, self._root / key):
-                raise self._missing() from error  # it was away for a moment only: unmounted, or hidden by a cache of NFS
-            raise Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.") from error
+            raise
+
+    async def _gone(self, key: str) -> Fault | None:
+        """The fault of a file that is certainly not there; None where the volume is not, or was not a moment ago."""
+        if not await self._in_thread(self._is_gone, key):
+            return None
+        return Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.")
+
+    def _is_gone(self, key: str) -> bool:
+        """Marker and file are looked up in one and the same open folder: a mount that comes and goes between two looks fools nobody."""
+        try:
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            marker = os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+            with os.fdopen(marker) as file:
+                if file.read().strip() != self._id:
+                    return False
+            return not stat.S_ISREG(os.stat(key, dir_fd=root, follow_symlinks=False).st_mode)
+        except FileNotFoundError as error:
+            return bool(error.filename == key)
+        except OSError:
+            return False
+        finally:
+            os.close(root)
 
     def _fresh(self) -> bool:
         """Whether nothing lies in the folder but what mkfs makes and what an interrupted first start leaves."""
@@ -231,13 +256,6 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
         with contextlib.suppress(FileNotFoundError):
             found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
     return found
-
-
-def _is_regular(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
 
 
 def _open_regular(path: Path) -> int:

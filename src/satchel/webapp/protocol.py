@@ -9,24 +9,36 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head is not complete after 64 KiB (and what one read brought beyond)."""
+    """Closes a connection that sends more than 64 KiB (and what one read brought beyond) which is neither a complete head nor body.
+
+    That bounds headers, trailers and chunk extensions. Trailers are dropped: nobody here reads them.
+    """
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._waiting = 0
+        self._unused = 0
+        self._in_body = False
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting > HEAD_BYTES:
-            self.transport.write(TOO_LARGE)
+        if self._unused > HEAD_BYTES:
+            self.transport.write(b"" if self._in_body else TOO_LARGE)
             self.transport.close()
             return
-        self._waiting += len(data)
+        self._unused += len(data)
         super().data_received(data)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._waiting = -(1 << 62)  # the body has limits of its own
+        self._unused, self._in_body = 0, True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._unused = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._waiting = 0
+        self._unused, self._in_body = 0, False
         super().on_message_complete()

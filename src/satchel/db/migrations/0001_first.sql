@@ -63,6 +63,7 @@ CREATE TABLE rendition (
     refusal text,
     UNIQUE (source_sha256, media_type, profile)
 );
+CREATE INDEX rendition_file ON rendition (file) WHERE file IS NOT NULL;
 
 CREATE TABLE copy (
     id text PRIMARY KEY,

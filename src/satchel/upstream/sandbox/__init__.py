@@ -142,7 +142,12 @@ class Sandbox:
 
 def _open_plain(path: Path) -> BinaryIO:
     """Open a regular file. A FIFO that somebody put in its place would hang the thread, and a link lead out of the volume."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path)) from error
+        raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
