@@ -110,3 +110,11 @@ def test_client_commands_load_no_engine(command: list[str]) -> None:
     loaded = set(done.stdout.split())
     heavy = {"aiohttp", "starlette", "uvicorn", "cryptography", "PIL", "apsw", "psycopg", "structlog", "argon2", "jwt", "httpx2"}
     assert heavy & loaded == set()
+
+
+def test_a_refusal_in_the_middle_of_an_upload_is_told(dev: Dev) -> None:
+    with (dev.folder / "large").open("wb") as file:
+        file.truncate(101 << 20)
+    refused = satchel("media", "upload", "large", cwd=dev.folder)
+    assert (refused.returncode, refused.stderr.count("\n")) == (6, 1)
+    assert "limit is 100 MiB" in refused.stderr

@@ -7,7 +7,7 @@ import rich_click as click
 
 from satchel.cli import say
 from satchel.cli.state import DATA_DIR
-from satchel.cli.target import sandbox_url
+from satchel.cli.target import errors, sandbox_url
 
 
 @click.group()
@@ -50,15 +50,22 @@ def line(message: dict[str, Any]) -> str:
 
 
 def _messages(base: str, number: str) -> dict[str, Any]:
-    import urllib.parse
+    import json
+    from http.client import HTTPException
+    from urllib.parse import quote
 
-    import httpx2
+    from satchel.client import connect
 
+    with errors():
+        connection, prefix = connect(base)
     try:
-        answer = httpx2.get(f"{base}/sandbox/phones/{urllib.parse.quote(number)}/messages", timeout=10.0, trust_env=False)
-    except httpx2.TransportError as error:
-        say.stop(f"The sandbox at {base} does not answer ({type(error).__name__}): is satchel dev running?", say.UNREACHABLE)
-    if answer.status_code != 200:
-        say.stop(str(answer.json().get("details", answer.status_code)), say.USAGE)
-    said: dict[str, Any] = answer.json()
+        connection.request("GET", f"{prefix}/sandbox/phones/{quote(number, safe='')}/messages")
+        answer = connection.getresponse()
+        said: dict[str, Any] = json.loads(answer.read())
+    except (OSError, HTTPException, ValueError) as error:
+        say.stop(f"The sandbox at {base} does not answer as it should ({type(error).__name__}): is satchel dev running?", say.UNREACHABLE)
+    finally:
+        connection.close()
+    if answer.status != 200:
+        say.stop(str(said.get("details", answer.status)), say.USAGE)
     return said

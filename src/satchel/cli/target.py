@@ -29,13 +29,10 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(url: str | None, token: str | None, data_dir: Path, **given: Any) -> Any:
         address, bearer = _target(url, token, data_dir)
-        from satchel.client import (
-            Client,
-            Target,
-        )  # half of the time a command takes to start, so not before the arguments are known to be right
+        from satchel.client import Client, Target
 
-        with errors(), Client(Target(address, bearer)) as client:
-            return command(client, **given)
+        with errors():
+            return command(Client(Target(address, bearer)), **given)
 
     return wrapped
 
