@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-import subprocess
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 
 def processes(cluster: engines.Cluster) -> list[int]:
     """The server and everything it started."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(cluster.pid)], capture_output=True, text=True, check=True)
-    return [cluster.pid, *map(int, listed.stdout.split())]
+    children = Path(f"/proc/{cluster.pid}/task/{cluster.pid}/children").read_text()
+    return [cluster.pid, *map(int, children.split())]
 
 
 async def test_what_was_refused_is_not_done_afterwards(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
