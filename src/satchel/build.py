@@ -19,7 +19,7 @@ from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
 from satchel.settings import Settings, SettingsError
 from satchel.upstream.sandbox import Sandbox
-from satchel.volume.folder import Folder
+from satchel.volume.folder import Folder, open_plain
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -95,7 +95,7 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
 
     match settings.upstream.kind:
         case "sandbox":
-            upstream = Sandbox(settings.upstream, folder.spool)
+            upstream = Sandbox(settings.upstream, folder.spool, open_plain)
     profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}".encode()).hexdigest()[:16]
     return Ports(
         db=db,

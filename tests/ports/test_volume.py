@@ -23,7 +23,7 @@ from satchel.domain.errors import (
     Situation,
 )
 from satchel.volume import Volume
-from satchel.volume.folder import MARKER, Folder
+from satchel.volume.folder import MARKER, Folder, open_plain
 
 pytestmark = pytest.mark.anyio
 KEY = "shared/0b5c"
@@ -515,3 +515,14 @@ async def settled(volume: Volume) -> None:
     """Every call before this one has left the engine's threads: each waits its turn behind what still runs."""
     for _ in range(3):
         await asyncio.gather(*(volume.stat("shared/none") for _ in range(16)))
+
+
+def test_a_link_or_a_fifo_is_not_opened_as_a_file_of_the_volume(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"x")
+    with open_plain(tmp_path / "plain") as file:
+        assert file.read() == b"x"
+    (tmp_path / "link").symlink_to(tmp_path / "plain")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("link", "fifo", "."):
+        with pytest.raises(FileNotFoundError):
+            open_plain(tmp_path / name)

@@ -17,7 +17,7 @@ from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, UPSTREAM_REFUSED
 from satchel.domain.media import Rendition
 from satchel.upstream import Config, Copy, Envelope, StaleCopy
 from satchel.upstream.sandbox import Sandbox, wire
-from satchel.volume.folder import Folder
+from satchel.volume.folder import Folder, open_plain
 
 from ..sandbox import running as network
 from ..sandbox.node import listening
@@ -84,7 +84,7 @@ async def opened(sandbox: network.Sandbox, tmp_path: Path, vault: Path, secret: 
         spooled.append(volume.spool())
         return spooled[-1]
 
-    upstream = Sandbox(Config(url=sandbox.url, secret=secret, number=BUSINESS), spool)
+    upstream = Sandbox(Config(url=sandbox.url, secret=secret, number=BUSINESS), spool, open_plain)
     try:
         yield Desk(upstream, sandbox, folder, vault, spooled)
     finally:
@@ -209,7 +209,7 @@ class Full(tempfile.SpooledTemporaryFile[bytes]):
 async def test_a_spool_that_cannot_be_written_is_a_full_volume(desk: Desk) -> None:
     rendition, path = desk.rendition(b"x" * (MEBIBYTE + 1))
     spool = Full()
-    upstream = Sandbox(Config(url=desk.network.url, secret=SECRET), lambda: cast(BinaryIO, spool))
+    upstream = Sandbox(Config(url=desk.network.url, secret=SECRET), lambda: cast(BinaryIO, spool), open_plain)
     with pytest.raises(Fault) as caught:
         await upstream.put(rendition, path, None)
     assert caught.value.situation is VOLUME_FULL
@@ -285,7 +285,7 @@ async def test_a_network_that_is_down_is_later(tmp_path: Path) -> None:
 async def test_an_answer_that_follows_no_page_is_later(tmp_path: Path, answer: tuple[int, bytes]) -> None:
     status, body = answer
     async with odd_server(status, body) as url:
-        upstream = Sandbox(Config(url=url, secret=SECRET), Folder(tmp_path, "w").spool)
+        upstream = Sandbox(Config(url=url, secret=SECRET), Folder(tmp_path, "w").spool, open_plain)
         path = tmp_path / "x"
         path.write_bytes(b"x")
         rendition = Rendition("r", "s", "image", "p", None, "image/png", 1, hashlib.sha256(b"x").hexdigest(), bytes(32))

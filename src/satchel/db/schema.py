@@ -45,18 +45,6 @@ async def migrate(db: Database) -> list[str]:
     return await db.write(apply)
 
 
-async def is_current(db: Database) -> bool:
-    """Whether the schema is exactly what this code needs."""
-
-    def look(tx: Tx) -> bool:
-        return not _missing(tx)
-
-    try:
-        return await db.read(look)
-    except Fault:
-        return False
-
-
 def _missing(tx: Tx) -> list[Migration]:
     applied: dict[int, str] = dict(tx.all("SELECT version, sha256 FROM migration"))
     known = migrations()

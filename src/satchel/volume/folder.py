@@ -272,6 +272,11 @@ def _open_regular(path: Path) -> int:
     return fd
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """A file of the volume, unbuffered. Raises FileNotFoundError for a link, a FIFO or a folder in its place."""
+    return os.fdopen(_open_regular(path), "rb", buffering=0)
+
+
 def _close_unread(opening: "asyncio.Future[int]") -> None:
     if not opening.cancelled() and opening.exception() is None:
         os.close(opening.result())

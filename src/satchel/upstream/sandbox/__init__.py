@@ -1,10 +1,7 @@
 """Upstream `sandbox`: the adapter for the simulated network, over HTTP and nothing else."""
 
 import asyncio
-import errno
 import io
-import os
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -40,13 +37,14 @@ class _Looked(msgspec.Struct, frozen=True):
 
 
 class Sandbox:
-    """`spool` opens a nameless temporary file on the volume."""
+    """`spool` opens a nameless temporary file on the volume; `open_plain` opens a file of the volume and nothing put in its place."""
 
     name = "sandbox"
 
-    def __init__(self, config: Config, spool: Callable[[], BinaryIO]) -> None:
+    def __init__(self, config: Config, spool: Callable[[], BinaryIO], open_plain: Callable[[Path], BinaryIO]) -> None:
         self._config = config
         self._spool = spool
+        self._open = open_plain
         self._session: aiohttp.ClientSession | None = None
 
     async def put(self, rendition: Rendition, path: Path, known: str | None) -> Copy:
@@ -94,7 +92,7 @@ class Sandbox:
 
         blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
         try:
-            with _open_plain(path) as source:
+            with self._open(path) as source:
                 sealed = encrypt(source, blob, rendition.media_type, rendition.media_key)
             if sealed.file_sha256.hex() != rendition.sha256:
                 raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
@@ -138,20 +136,6 @@ class Sandbox:
                 self._config.url, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         return self._session
-
-
-def _open_plain(path: Path) -> BinaryIO:
-    """Open a regular file. A FIFO that somebody put in its place would hang the thread, and a link lead out of the volume."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
-            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path)) from error
-        raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-    return os.fdopen(fd, "rb", buffering=0)
 
 
 class _State(msgspec.Struct, frozen=True):
