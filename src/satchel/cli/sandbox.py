@@ -20,18 +20,19 @@ def phone() -> None:
     """Simulated phones."""
 
 
-@phone.command(epilog="Example: satchel sandbox phone show 12025550111")
+@phone.command(epilog="Example: satchel sandbox phone show 12025550111 --wait 10s")
 @click.argument("number")
 @click.option("--url", metavar="URL", help="The sandbox; else SATCHEL_SANDBOX_URL, else a running satchel dev.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where satchel dev keeps its state file."
 )
+@click.option("--wait", metavar="TIME", help="Wait so long (10s, 2m) for the newest message and its media to arrive.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the sandbox answers.")
-def show(number: str, url: str | None, data_dir: Path, as_json: bool) -> None:
+def show(number: str, url: str | None, data_dir: Path, wait: str | None, as_json: bool) -> None:
     """Show what a phone has received, the oldest first."""
     import json
 
-    said = _messages(sandbox_url(url, data_dir), number)
+    said = _messages(sandbox_url(url, data_dir), number, wait)
     if as_json:
         click.echo(json.dumps(said, ensure_ascii=False, indent=2))
         return
@@ -49,7 +50,7 @@ def line(message: dict[str, Any]) -> str:
     return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
 
 
-def _messages(base: str, number: str) -> dict[str, Any]:
+def _messages(base: str, number: str, wait: str | None) -> dict[str, Any]:
     import json
     from http.client import HTTPException
     from urllib.parse import quote
@@ -59,7 +60,8 @@ def _messages(base: str, number: str) -> dict[str, Any]:
     with errors():
         connection, prefix = connect(base)
     try:
-        connection.request("GET", f"{prefix}/sandbox/phones/{quote(number, safe='')}/messages")
+        waiting = f"?wait={quote(wait, safe='')}" if wait else ""
+        connection.request("GET", f"{prefix}/sandbox/phones/{quote(number, safe='')}/messages{waiting}")
         answer = connection.getresponse()
         said: dict[str, Any] = json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as error:
