@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from satchel.db import Database, schema
 from satchel.db import settings as setting_rows
-from satchel.domain import limits
 from satchel.egress import Egress
 from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
@@ -103,17 +102,17 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
         transcoder=Children(settings.postprocess),
         upstream=upstream,
         egress=Egress(),
-        limits=Limits(upload=limits.UPLOAD_BYTES, profile=profile),
+        limits=Limits(upload=settings.volume.max_upload, profile=profile),
     )
 
 
-def webapp(ports: Ports) -> "ASGIApp":
+def webapp(settings: Settings, ports: Ports) -> "ASGIApp":
     """The HTTP face over these ports."""
     from satchel.webapp import Webapp
     from satchel.webapp.app import app
     from satchel.webapp.auth import Gate
 
-    return app(Webapp(ports, Gate(ports.db)))
+    return app(Webapp(ports, Gate(ports.db), settings.webapp))
 
 
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":

@@ -4,19 +4,20 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from satchel import coreapp, db, postprocess, upstream, volume
-from satchel.domain import passwords
+from satchel import coreapp, db, postprocess, upstream, volume, webapp
+from satchel.domain import passwords, quantities
 from satchel.domain.errors import Fault
 
 SECTIONS: dict[str, type[Any]] = {
     "database": db.Config,
     "volume": volume.Config,
+    "webapp": webapp.Config,
     "upstream": upstream.Config,
     "coreapp": coreapp.Config,
     "postprocess": postprocess.Config,
@@ -37,6 +38,7 @@ class Settings:
     data_dir: Path
     database: db.Config
     volume: volume.Config
+    webapp: webapp.Config
     upstream: upstream.Config
     coreapp: coreapp.Config
     postprocess: postprocess.Config
@@ -137,17 +139,19 @@ def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]
     given = {}
     for item in fields(config):
         if (found := values.get(f"{section}.{item.name}")) is not None:
-            given[item.name] = _value(f"{section}.{item.name}", item.type, *found)
+            given[item.name] = _value(f"{section}.{item.name}", item, *found)
     try:
         return config(**given)
     except ValueError as error:
         raise SettingsError(f"[{section}] cannot be: {error}.") from error
 
 
-def _value(name: str, type_: Any, value: Any, origin: str) -> Any:
+def _value(name: str, item: Field[Any], value: Any, origin: str) -> Any:
     try:
-        return msgspec.convert(value, type=type_, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as error:
+        if (unit := item.metadata.get("unit")) and isinstance(value, str):
+            return quantities.PARSERS[unit](value)
+        return msgspec.convert(value, type=item.type, strict=False, dec_hook=_path)
+    except (msgspec.ValidationError, ValueError) as error:
         raise SettingsError(f"{origin} sets {name} to a value that does not fit: {error}.") from error
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from satchel import settings
 from satchel.cli import main
+from satchel.domain import quantities
 from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
 from satchel.webapp.app import routes
@@ -61,7 +63,9 @@ def test_defaults_of_settings_are_those_of_the_code() -> None:
     for name, _, default, _ in (row for row in rows("docs/reference/settings.md") if row[0].startswith("`")):
         section, _, field = name.strip("`").partition(".")
         value = getattr(getattr(loaded, section), field)
-        assert value in (None, "") or default == f"`{value}`", name
+        unit = next(item.metadata.get("unit") for item in fields(getattr(loaded, section)) if item.name == field)
+        shown = quantities.SHOWN[unit](value) if unit else value
+        assert value in (None, "") or default == f"`{shown}`", name
 
 
 def test_errors_are_those_of_the_code() -> None:

@@ -43,12 +43,17 @@ def test_environment_wins_over_toml_and_toml_over_the_default(tmp_path: Path) ->
     assert found.origins == {"coreapp.lease_ttl": TTL, "upstream.number": str(tmp_path / "satchel.toml")}
 
 
+SAMPLES = {"webapp.api_key": "twelve-or-more", "webapp.token_key": "k" * 32, "webapp.rate_limits": "true"}
+PAIRS = {"webapp.tls_certificate": ["webapp.tls_key"], "webapp.tls_key": ["webapp.tls_certificate"]}
+
+
 @pytest.mark.parametrize("name", settings.names())
 def test_every_setting_has_a_variable_that_is_read_back_to_its_name(tmp_path: Path, name: str) -> None:
     section, field = name.split(".")
     default = getattr(settings.SECTIONS[section](), field)
-    given = str(default or 5)
-    assert loaded(tmp_path, **{settings.variable(name): given}).origins == {name: settings.variable(name)}
+    given = {settings.variable(name): SAMPLES.get(name) or str(default or 5)}
+    pair = {settings.variable(other): "other.pem" for other in PAIRS.get(name, ())}
+    assert loaded(tmp_path, **given, **pair).origins[name] == settings.variable(name)
 
 
 def test_the_data_directory_is_absolute_and_holds_the_volume_unless_a_path_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

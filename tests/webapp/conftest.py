@@ -41,7 +41,7 @@ async def opened(place: Place) -> AsyncIterator[Door]:
     async with build.opened(place.settings, "web") as node:
         await access.ensure_admin(node.ports.db, PASSWORD, always=True)
         token = await access.mint_admin_token(node.ports.db)
-        transport = httpx2.ASGITransport(build.webapp(node.ports))
+        transport = httpx2.ASGITransport(build.webapp(place.settings, node.ports))
         async with httpx2.AsyncClient(transport=transport, base_url="http://node", headers={"Authorization": f"Bearer {token}"}) as http:
             yield Door(http, node.ports, place)
 

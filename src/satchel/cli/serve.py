@@ -46,18 +46,18 @@ async def _run(settings: Settings, listener: socket.socket | None, wrap: build.W
     async with build.opened(settings, "web" if listener else "core", wrap) as opened:
         await _ensure_admin(settings, opened.ports.db)
         if listener is not None:
-            await _web(opened, listener)
+            await _web(settings, opened, listener)
         else:
             await _core(settings, opened)
 
 
-async def _web(opened: build.Opened, listener: socket.socket) -> None:
+async def _web(settings: Settings, opened: build.Opened, listener: socket.socket) -> None:
     import uvicorn
 
     from satchel.webapp.protocol import BoundedProtocol
 
     config = uvicorn.Config(
-        build.webapp(opened.ports),
+        build.webapp(settings, opened.ports),
         http=BoundedProtocol,
         lifespan="off",
         access_log=False,

@@ -2,16 +2,27 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
+
+from satchel.domain.limits import UPLOAD_BYTES
 
 
 @dataclass(frozen=True)
 class Config:
-    """`path`: the folder; None means `media` in the data directory."""
+    """`path`: the folder; None means `media` in the data directory. `max_upload`: bytes. `high_water`: share of the volume, 0 to 1."""
 
     path: Path | None = None
+    max_upload: int = field(default=UPLOAD_BYTES, metadata={"unit": "bytes"})
+    durability: Literal["safe", "fast"] = "safe"
+    high_water: float = field(default=0.85, metadata={"unit": "share"})
+
+    def __post_init__(self) -> None:
+        if self.max_upload < 1:
+            raise ValueError("max_upload must be at least 1 byte")
+        if not 0 < self.high_water <= 1:
+            raise ValueError("high_water must be a share of the volume, such as 85%")
 
 
 @dataclass(frozen=True)

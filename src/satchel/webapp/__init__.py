@@ -1,14 +1,41 @@
 """Webapp: the HTTP face. Stateless; several may run beside each other."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from satchel.flows import Ports
-from satchel.webapp.auth import Gate
+if TYPE_CHECKING:
+    from satchel.flows import Ports
+    from satchel.webapp.auth import Gate
+
+
+@dataclass(frozen=True)
+class Config:
+    """`api_key` and `token_key` are secrets and never show in a repr; `created`: the HTTP status of what was made."""
+
+    api_key: str = ""
+    token_key: str = ""
+    created: Literal[200, 201] = 201
+    rate_limits: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key and not (12 <= len(self.api_key) <= 128 and self.api_key.isascii() and self.api_key.isprintable()):
+            raise ValueError("api_key must have 12 to 128 printable characters")
+        if self.token_key and len(self.token_key) < 32:
+            raise ValueError("token_key must have at least 32 characters")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both or neither")
+
+    def __repr__(self) -> str:
+        return f"Config(created={self.created}, rate_limits={self.rate_limits}, tls_certificate={self.tls_certificate})"
 
 
 @dataclass(frozen=True)
 class Webapp:
     """What every endpoint is made with."""
 
-    ports: Ports
-    gate: Gate
+    ports: "Ports"
+    gate: "Gate"
+    config: Config

@@ -22,7 +22,7 @@ class Media:
         mime = bodies.mime_of(headers)
         body = bodies.stream(receive)
         media = await media_node.upload(self._webapp.ports, body, mime, user.name, bodies.declared_length(headers))
-        await reply({"media": [{"id": media.id}]}, 201)(scope, receive, send)
+        await reply({"media": [{"id": media.id}]}, self._webapp.config.created)(scope, receive, send)
 
 
 class OneMedia:

@@ -21,4 +21,4 @@ class Messages:
         message = parse(given)
         message_id = await sending.accept(self._webapp.ports, message)
         contact = {"input": given["to"], "wa_id": message.to}
-        await reply({"contacts": [contact], "messages": [{"id": message_id}]}, 201)(scope, receive, send)
+        await reply({"contacts": [contact], "messages": [{"id": message_id}]}, self._webapp.config.created)(scope, receive, send)

@@ -1,0 +1,37 @@
+"""Sizes and shares as people write them. MB and MiB both mean 2^20 bytes, as on the media page."""
+
+import re
+from collections.abc import Callable
+
+POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+def size(text: str) -> int:
+    """Bytes of `104857600`, `64MB`, `64 MiB` or `1.5g`. Raises ValueError."""
+    found = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE | re.ASCII)
+    if not found:
+        raise ValueError(f"{text!r} is no size such as 64MB")
+    return int(float(found[1]) * 2 ** POWERS[found[2].lower()])
+
+
+def share(text: str) -> float:
+    """0.85 of `85%`, `85 %` or `0.85`. Raises ValueError."""
+    found = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*", text, re.ASCII)
+    if not found:
+        raise ValueError(f"{text!r} is no share such as 85%")
+    return float(found[1]) / (100 if found[2] else 1)
+
+
+def shown_size(size_: int) -> str:
+    """For people: `100 MiB`, `2.1 GiB`, `17 bytes`."""
+    power = min(4, max(0, size_.bit_length() - 1) // 10)
+    return f"{size_ / 2 ** (10 * power):.1f} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}".replace(".0 ", " ")
+
+
+def shown_share(share_: float) -> str:
+    """For people: `85 %`."""
+    return f"{share_ * 100:.1f} %".replace(".0 ", " ")
+
+
+PARSERS: dict[str, Callable[[str], int | float]] = {"bytes": size, "share": share}
+SHOWN: dict[str, Callable[..., str]] = {"bytes": shown_size, "share": shown_share}

@@ -1,0 +1,36 @@
+"""Sizes and shares as people write them."""
+
+import pytest
+
+from satchel.domain.quantities import share, shown_share, shown_size, size
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"),
+    [("104857600", 104_857_600), ("64MB", 64 << 20), ("64 MiB", 64 << 20), ("1.5g", 3 << 29), ("4 kb", 4096), (" 7 B ", 7)],
+)
+def test_sizes_are_powers_of_two(text: str, bytes_: int) -> None:
+    assert size(text) == bytes_
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "1e9", "64 megs", "0x10", "1_000", "٤MB", "64MB extra"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size such as 64MB"):
+        size(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("85%", 0.85), ("85 %", 0.85), ("0.5", 0.5), ("100%", 1.0)])
+def test_shares_are_percent_or_fractions(text: str, value: float) -> None:
+    assert share(text) == value
+
+
+def test_what_is_no_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="is no share such as 85%"):
+        share("most")
+
+
+def test_sizes_and_shares_are_shown_for_people() -> None:
+    assert [shown_size(n) for n in (0, 17, 2048, 104_857_600, 2_254_857_830, 5 << 40)] == [
+        "0 bytes", "17 bytes", "2 KiB", "100 MiB", "2.1 GiB", "5 TiB",
+    ]  # fmt: skip
+    assert (shown_share(0.85), shown_share(0.123)) == ("85 %", "12.3 %")
