@@ -18,7 +18,8 @@ from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
 from satchel.settings import Settings, SettingsError
 from satchel.upstream.sandbox import Sandbox
-from satchel.volume.folder import Folder, open_plain
+from satchel.volume.folder import Folder
+from satchel.volume.reading import open_plain
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -68,7 +69,7 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         db = database(settings)
         stack.push_async_callback(db.close)
         await schema.migrate(db)
-        folder = Folder(settings.volume_path, name)
+        folder = Folder(settings.volume_path, name, settings.volume.durability)
         await _settle_volume(settings, db, folder)
         ports = wrap(_ports(settings, db, folder))
         for engine in (ports.transcoder, ports.egress, ports.upstream):

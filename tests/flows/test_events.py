@@ -26,8 +26,8 @@ def secret(place: Place) -> None:
 
 
 async def a_message(ports: Ports) -> str:
-    media = await media_node.upload(ports, body_of(b"x"), "text/plain", "admin")
-    return await send.accept(ports, Outgoing("12025550111", "document", media.id))
+    media = await media_node.upload(ports, body_of(b"x"), media_node.Upload("text/plain", "admin"))
+    return (await send.accept(ports, Outgoing("12025550111", "document", media.id))).id
 
 
 async def post(ports: Ports, *reported: dict[str, Any], world: str = "w1") -> int:

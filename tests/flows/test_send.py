@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from satchel.db import Tx, messages
+from satchel.db import media as media_rows
 from satchel.domain.errors import MEDIA_CHANGED, VOLUME_FULL, Fault
 from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
@@ -31,7 +32,10 @@ async def body_of(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def upload(ports: Ports, data: bytes, mime: str = "text/plain") -> Media:
-    return await media_node.upload(ports, body_of(data), mime, "admin")
+    uploaded = await media_node.upload(ports, body_of(data), media_node.Upload(mime, "admin"))
+    media = await ports.db.read(lambda tx: media_rows.live(tx, uploaded.id))
+    assert media is not None
+    return media
 
 
 async def accepted(ports: Ports, media: Media, kind: str = "document") -> messages.Waiting:

@@ -23,7 +23,8 @@ from satchel.domain.errors import (
     Situation,
 )
 from satchel.volume import Volume
-from satchel.volume.folder import MARKER, Folder, open_plain
+from satchel.volume.folder import MARKER, Folder
+from satchel.volume.reading import open_plain
 
 pytestmark = pytest.mark.anyio
 KEY = "shared/0b5c"
@@ -60,8 +61,8 @@ async def blocks(*given: bytes) -> AsyncIterator[bytes]:
 
 
 async def content(volume: Volume, key: str = KEY) -> bytes:
-    async with volume.open(key) as opened:
-        found = b"".join([block async for block in opened.blocks])
+    with contextlib.closing(await volume.open(key)) as opened:
+        found = b"".join([block async for block in opened.blocks()])
         assert len(found) == opened.size
         return found
 
@@ -195,18 +196,18 @@ async def test_puts_at_once_do_not_mix(volume: Volume, root: Path) -> None:
 
 async def test_a_reader_keeps_what_it_opened_when_the_file_is_deleted(volume: Volume) -> None:
     await volume.put(KEY, blocks(b"x" * 1_000_000))
-    async with volume.open(KEY) as opened:
+    with contextlib.closing(await volume.open(KEY)) as opened:
         await volume.delete(KEY)
-        assert b"".join([block async for block in opened.blocks]) == b"x" * 1_000_000
+        assert b"".join([block async for block in opened.blocks()]) == b"x" * 1_000_000
 
 
 async def test_a_file_cut_short_while_it_is_read_ends_early(volume: Volume) -> None:
     await volume.put(KEY, blocks(b"x" * 1_000_000))
-    async with volume.open(KEY) as opened:
+    with contextlib.closing(await volume.open(KEY)) as opened:
         async with volume.local(KEY) as path:
             os.truncate(path, 10)
         assert opened.size == 1_000_000
-        assert [block async for block in opened.blocks] == [b"x" * 10]
+        assert [block async for block in opened.blocks()] == [b"x" * 10]
 
 
 # Keys that are not there

@@ -17,7 +17,8 @@ from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, UPSTREAM_REFUSED
 from satchel.domain.media import Rendition
 from satchel.upstream import Config, Copy, Envelope, StaleCopy
 from satchel.upstream.sandbox import Sandbox, wire
-from satchel.volume.folder import Folder, open_plain
+from satchel.volume.folder import Folder
+from satchel.volume.reading import open_plain
 
 from ..sandbox import running as network
 from ..sandbox.node import listening

@@ -4,13 +4,14 @@ Every Coreapp does all of it; each chore may run twice at once.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 
 from satchel import __version__
-from satchel.db import Tx, callbacks, hosts, lanes, messages, settings
+from satchel.db import Tx, callbacks, hosts, idempotency, lanes, messages, settings
 from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, media_node, reconcile
 from satchel.upstream import State
@@ -67,6 +68,7 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
+        await self._ports.db.write(lambda tx: idempotency.prune(tx, time.time()), durable=False)
         for rows in (messages, callbacks):
             for name in await self._ports.db.read(rows.asleep):
                 log.error("lane_asleep", lane=name)

@@ -6,7 +6,7 @@ from satchel.db import Tx
 from satchel.domain.media import Media
 
 
-def add(tx: Tx, media: Media, stamp: str, user: str, now_net: float) -> None:
+def add(tx: Tx, media: Media, user: str, now_net: float) -> None:
     """Publish an upload."""
     tx.run(
         'INSERT INTO media (id, direction, mime, size, sha256, stamp, state, "user", created_net, last_used_net) '
@@ -15,7 +15,7 @@ def add(tx: Tx, media: Media, stamp: str, user: str, now_net: float) -> None:
         mime=media.mime,
         size=media.size,
         sha256=media.sha256,
-        stamp=stamp,
+        stamp=media.stamp,
         user=user,
         now_net=now_net,
     )
@@ -23,13 +23,13 @@ def add(tx: Tx, media: Media, stamp: str, user: str, now_net: float) -> None:
 
 def live(tx: Tx, media_id: str) -> Media | None:
     """The media that readers may see."""
-    row = tx.one("SELECT id, mime, size, sha256 FROM media WHERE id = :id AND state = 'live'", id=media_id)
+    row = tx.one("SELECT id, mime, size, sha256, stamp FROM media WHERE id = :id AND state = 'live'", id=media_id)
     return None if row is None else Media(*row)
 
 
 def needed(tx: Tx, media_id: str) -> Media | None:
     """The media as an accepted send sees it: also while it is being deleted."""
-    row = tx.one("SELECT id, mime, size, sha256 FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
+    row = tx.one("SELECT id, mime, size, sha256, stamp FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
     return None if row is None else Media(*row)
 
 
@@ -43,10 +43,22 @@ def hide(tx: Tx, media_id: str) -> bool:
     return tx.run("UPDATE media SET state = 'deleting' WHERE id = :id AND state = 'live'", id=media_id) == 1
 
 
+def looked_again(tx: Tx, before: Media, found: Media) -> None:
+    """Note what was found in a file that was changed by hand, unless somebody noted it meanwhile."""
+    tx.run(
+        "UPDATE media SET size = :size, sha256 = :sha256, stamp = :stamp WHERE id = :id AND stamp = :before",
+        size=found.size,
+        sha256=found.sha256,
+        stamp=found.stamp,
+        id=found.id,
+        before=before.stamp,
+    )
+
+
 def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
     """Media being deleted that no accepted send needs any more."""
     rows = tx.all(
-        "SELECT id, mime, size, sha256 FROM media WHERE state = 'deleting' AND NOT EXISTS "
+        "SELECT id, mime, size, sha256, stamp FROM media WHERE state = 'deleting' AND NOT EXISTS "
         "(SELECT 1 FROM message WHERE message.media_id = media.id AND message.state = 'waiting') ORDER BY id LIMIT :limit",
         limit=limit,
     )

@@ -20,11 +20,11 @@ import apsw
 
 from satchel.db import Row, Tx
 from satchel.domain.errors import DATABASE_DOWN, Later
+from satchel.mounts import network_kind
 
 T = TypeVar("T")
 GROUP = 64
 """Closures of one commit at the most."""
-NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"}
 BEGIN_PATIENCE, POLL = 10.0, 0.010
 """Seconds: how long a writer waits for its turn, and between two looks for what others wrote."""
 AWAY = (
@@ -87,7 +87,7 @@ class Sqlite:
     }
 
     def __init__(self, path: Path) -> None:
-        if (kind := _network_file_system(path)) is not None:
+        if (kind := network_kind(path.parent)) is not None:
             raise ValueError(f"{path} lies on {kind}, a network file system, where SQLite loses data: use a local disk, or PostgreSQL")
         self._path = path
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # it holds keys; SQLite gives its other files the same mode
@@ -192,15 +192,6 @@ class Sqlite:
             _tell(self._loop, self._wake)
         for loop in {job.loop for job in group}:
             _tell(loop, _resolve, [job for job in group if job.loop is loop])
-
-
-def _network_file_system(path: Path) -> str | None:
-    """The kind of network file system that holds the path; None for a local one."""
-    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    parents = {str(parent) for parent in path.absolute().parents}
-    at = max((mount for mount in mounts if mount[4] in parents), key=lambda mount: len(mount[4]), default=None)
-    kind = at[at.index("-") + 1] if at else ""
-    return kind if kind in NETWORK else None
 
 
 def _patiently(connection: apsw.Connection, statement: str) -> None:

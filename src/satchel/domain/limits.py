@@ -20,6 +20,15 @@ TOKEN_LIFE = 7 * DAY
 """All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives."""
 
 
+RESERVE_SHARE, RESERVE_BYTES = 0.03, 1 << 30
+"""How much of the volume uploads leave free: this share of it, at most so many bytes."""
+
+
+def reserve(total: int) -> int:
+    """Bytes of a volume of `total` bytes that uploads leave free; half of it is for what accepted messages need."""
+    return min(int(total * RESERVE_SHARE), RESERVE_BYTES)
+
+
 def encrypted_size(plain: int) -> int:
     """Bytes of the encrypted blob that `plain` bytes become: padded to 16, at least one byte of padding, 10 bytes of MAC."""
     return 16 * (plain // 16 + 1) + 10

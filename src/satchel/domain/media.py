@@ -7,12 +7,13 @@ from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
 
 @dataclass(frozen=True)
 class Media:
-    """A row of the media table, as far as a send needs it. `sha256`: 64 hexadecimal digits; `size`: bytes."""
+    """A row of the media table. `sha256`: 64 hexadecimal digits; `size`: bytes; `stamp`: of the file when it was last hashed."""
 
     id: str
     mime: str
     size: int
     sha256: str
+    stamp: str
 
 
 @dataclass(frozen=True)

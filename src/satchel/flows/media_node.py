@@ -1,33 +1,48 @@
-"""The paths of /v1/media: upload, read, delete. Bytes, row, promise when creating; promise, row, bytes when destroying."""
+"""Upload and delete of /v1/media. Bytes, row, promise when creating; promise, row, bytes when destroying."""
 
 import asyncio
+import hashlib
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from satchel.db import CommitUnknown, Tx, renditions, settings
+from satchel.db import CommitUnknown, Tx, idempotency, renditions, settings
 from satchel.db import media as rows
-from satchel.domain.errors import EMPTY_UPLOAD, MEDIA_GONE, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
-from satchel.domain.limits import MB
+from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
 from satchel.domain.media import Media
+from satchel.domain.quantities import shown_size
 from satchel.flows import Ports
-from satchel.volume import Content
+from satchel.volume import Stored
 
 log = structlog.get_logger("satchel.flows")
 MEDIA_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A media being read."""
+class Upload:
+    """What a client says of the bytes it sends. `declared`: their number where known; `sha256`: hexadecimal, to hold them against.
 
-    media: Media
-    content: Content
+    `key`: its Idempotency-Key.
+    """
+
+    mime: str
+    user: str
+    declared: int | None = None
+    sha256: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """`replayed`: the same request had been answered before, with this id."""
+
+    id: str
+    replayed: bool = False
 
 
 def key_of(media_id: str) -> str:
@@ -35,33 +50,28 @@ def key_of(media_id: str) -> str:
     return f"shared/{media_id}"
 
 
-async def upload(ports: Ports, body: AsyncIterator[bytes], mime: str, user: str, declared: int | None = None) -> Media:
+async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uploaded:
     """Store a body on the volume and publish it. Never post-processes: the type is judged when sending.
 
-    Raises `Fault` for an empty body or one over the ceiling (`declared`: its length in bytes where known, judged before a byte is read).
+    Raises `Fault` for an empty body, one over the ceiling, one that does not fit on the volume (both judged before a byte is read
+    where the length is known), one that is not what was said of it.
     """
-    _check_size(declared or 0, ports.limits.upload)
+    _check_size(said.declared or 0, ports.limits.upload)
     media_id = str(uuid.uuid4())
-    stored = await ports.volume.put(key_of(media_id), _capped(body, ports.limits.upload))
-    media = Media(media_id, mime, stored.size, stored.sha256)
+    stored = await ports.volume.put(key_of(media_id), _capped(body, ports.limits.upload), said.declared)
+    media = Media(media_id, said.mime, stored.size, stored.sha256, stored.stamp)
     try:
-        await ports.db.write(lambda tx: rows.add(tx, media, stored.stamp, user, settings.network_now(tx)))
+        _check_digest(said, stored)
+        first = await ports.db.write(partial(_publish, media=media, said=said))
     except (CommitUnknown, asyncio.CancelledError):
         raise  # the row may stand: its file must stay
     except BaseException:
         await ports.volume.delete(key_of(media_id))
         raise
-    return media
-
-
-@asynccontextmanager
-async def read(ports: Ports, media_id: str) -> AsyncIterator[Reading]:
-    """Open a media's own bytes. Raises `Fault(MEDIA_UNKNOWN)` when there is no such media, or its file was removed by hand."""
-    media = await ports.db.read(lambda tx: rows.live(tx, media_id)) if MEDIA_ID.fullmatch(media_id) else None
-    if media is None:
-        raise unknown(media_id)
-    async with _opened(ports, media) as content:
-        yield Reading(media, content)
+    if first != media_id:
+        await ports.volume.delete(key_of(media_id))
+    log.info("uploaded", media_id=first, mime=media.mime, size=media.size, user=said.user, replayed=first != media_id)
+    return Uploaded(first, replayed=first != media_id)
 
 
 async def delete(ports: Ports, media_id: str) -> None:
@@ -69,6 +79,7 @@ async def delete(ports: Ports, media_id: str) -> None:
     hidden = await ports.db.write(lambda tx: rows.hide(tx, media_id)) if MEDIA_ID.fullmatch(media_id) else False
     if not hidden:
         raise unknown(media_id)
+    log.info("deleted", media_id=media_id)
     await bury(ports)
 
 
@@ -88,6 +99,17 @@ def unknown(media_id: str) -> Fault:
     return Fault(MEDIA_UNKNOWN, f"There is no media {media_id[:64]}: it was never uploaded here, or it was deleted. Upload the file again.")
 
 
+def _publish(tx: Tx, media: Media, said: Upload) -> str:
+    """The id that stands: of this upload, or of an earlier one with the same key. Raises `Fault` when the key was for something else."""
+    if said.key is not None:
+        request = hashlib.sha256(f"media\0{media.mime}\0{media.sha256}".encode()).hexdigest()
+        first = idempotency.keep_first(tx, idempotency.Request(said.user, said.key, request), media.id, time.time())
+        if first != media.id:
+            return first
+    rows.add(tx, media, said.user, settings.network_now(tx))
+    return media.id
+
+
 def _buried(tx: Tx, media: Media) -> list[str]:
     """The id is used up. With the last media of these bytes go their renditions, rows first: the files that are nobody's any more.
 
@@ -102,17 +124,6 @@ def _buried(tx: Tx, media: Media) -> list[str]:
     return files
 
 
-@asynccontextmanager
-async def _opened(ports: Ports, media: Media) -> AsyncIterator[Content]:
-    try:
-        async with ports.volume.open(key_of(media.id)) as content:
-            yield content
-    except Fault as fault:
-        if fault.situation is MEDIA_GONE:
-            raise unknown(media.id) from fault
-        raise
-
-
 async def _capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[bytes]:
     size = 0
     async for block in body:
@@ -125,4 +136,13 @@ async def _capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[byt
 
 def _check_size(size: int, ceiling: int) -> None:
     if size > ceiling:
-        raise Fault(UPLOAD_TOO_LARGE, f"The upload has {size / MB:.1f} MiB or more; the limit is {ceiling / MB:g} MiB.")
+        raise Fault(
+            UPLOAD_TOO_LARGE, f"The upload has {shown_size(size)} or more; the limit is {shown_size(ceiling)}. Send a smaller file."
+        )
+
+
+def _check_digest(said: Upload, stored: Stored) -> None:
+    if said.sha256 not in (None, stored.sha256):
+        raise Fault(
+            DIGEST_MISMATCH, f"The {stored.size} bytes that came have the sha256 {stored.sha256}, not {said.sha256}: send them again."
+        )

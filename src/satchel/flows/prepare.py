@@ -5,6 +5,7 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +70,7 @@ async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
             if error.filename == str(path):
                 raise
             raise storage_fault(error, f"renditions/{rendition.file}") from error
-        stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch))
+        stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch), rendered.size, urgent=True)
     return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
 
 
@@ -77,8 +78,9 @@ async def _unchanged(ports: Ports, media: Media, made: Rendition | Refusal) -> N
     """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them."""
     try:
         sha256 = hashlib.sha256()
-        async with ports.volume.open(key_of(media.id)) as content:
-            async for block in content.blocks:
+        content = await ports.volume.open(key_of(media.id))
+        with closing(content):
+            async for block in content.blocks():
                 await asyncio.to_thread(sha256.update, block)
         if sha256.hexdigest() != media.sha256:
             raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")

@@ -2,10 +2,11 @@
 
 import secrets
 import time
+from dataclasses import dataclass
 
 import structlog
 
-from satchel.db import Tx, settings
+from satchel.db import Tx, idempotency, settings
 from satchel.db import media as media_rows
 from satchel.db import messages as rows
 from satchel.db.copies import StoredCopy
@@ -27,7 +28,7 @@ from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_RENDITION, WAIT_FOR_
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
-from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, statuses
+from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, reading, statuses
 from satchel.upstream import Copy, Envelope, StaleCopy
 
 log = structlog.get_logger("satchel.flows")
@@ -37,11 +38,21 @@ PATIENT = {VOLUME_FULL: WAIT_FOR_ROOM, VOLUME_NOT_WRITABLE: WAIT_FOR_ROOM, MEDIA
 """What may pass while a message waits, and for how many seconds it does."""
 
 
-async def accept(ports: Ports, message: Outgoing) -> str:
-    """Promise to send: the media is live, the message is stored, its lane is awake. Returns the message id."""
+@dataclass(frozen=True)
+class Accepted:
+    """`replayed`: the same request had been answered before, with this message id."""
+
+    id: str
+    replayed: bool
+
+
+async def accept(ports: Ports, message: Outgoing, request: idempotency.Request | None = None) -> Accepted:
+    """Promise to send: the media is live, the message is stored, its lane is awake. `request`: one with an Idempotency-Key, done once."""
     message_id = f"gBEG{secrets.token_urlsafe(20)}"
 
-    def promise(tx: Tx) -> None:
+    def promise(tx: Tx) -> str:
+        if request is not None and (first := idempotency.keep_first(tx, request, message_id, time.time())) != message_id:
+            return first
         now_net = settings.network_now(tx)
         world, _ = settings.upstream(tx)
         rows.add(tx, message_id, message, ports.upstream.name, world, now_net)
@@ -50,9 +61,12 @@ async def accept(ports: Ports, message: Outgoing) -> str:
                 MEDIA_UNKNOWN,
                 f"{message.type}.id {message.media_id[:64]} is no media of this node: upload the file with POST /v1/media and send its id.",
             )
+        return message_id
 
-    await ports.db.write(promise)
-    return message_id
+    stands = await ports.db.write(promise)
+    replayed = stands != message_id
+    log.info("accepted", message_id=stands, media_id=message.media_id, type=message.type, replayed=replayed)
+    return Accepted(stands, replayed)
 
 
 async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
@@ -111,7 +125,7 @@ async def _media(ports: Ports, item: Waiting) -> Media:
     media = await ports.db.read(lambda tx: media_rows.needed(tx, item.message.media_id))
     if media is None:
         raise Fault(MEDIA_GONE, f"The media {item.message.media_id} was deleted: upload the file again.")
-    return media
+    return await reading.as_it_lies(ports, media)
 
 
 async def _hand_over(ports: Ports, item: Waiting, media: Media, rendition: Rendition, lease: Lease) -> StoredCopy:

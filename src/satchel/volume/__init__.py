@@ -1,5 +1,6 @@
 """PORT Volume: where the bytes lie. Keys are `shared/<media id>` and `renditions/<id>`; what is published is never rewritten."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from satchel.domain.limits import UPLOAD_BYTES
+
+READ_BLOCK = 384 * 1024
+"""Bytes; smaller ones cost clearly more."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,35 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Content:
-    """An open file: its size in bytes and its blocks. The blocks must be read to their end, or closed."""
+class Space:
+    """Of the volume's file system, in bytes and inodes; both `free` are what we may use. A system without inodes says 0."""
+
+    total: int
+    free: int
+    inodes: int
+    inodes_free: int
+
+
+class Content(ABC):
+    """An open file, the same one until it is closed, whatever happens to its name. `size`: bytes; `stamp`: when it was opened."""
 
     size: int
-    blocks: AsyncIterator[bytes]
+    stamp: str
+
+    @abstractmethod
+    async def read(self, offset: int, size: int) -> bytes:
+        """So many bytes from there; fewer, or none, when the file was cut short meanwhile."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The whole file in order; one that was cut short meanwhile ends early, which its reader must notice."""
+        offset = 0
+        while offset < self.size and (block := await self.read(offset, min(READ_BLOCK, self.size - offset))):
+            yield block
+            offset += len(block)
 
 
 class Volume(Protocol):
@@ -51,11 +79,18 @@ class Volume(Protocol):
     async def present(self) -> bool:
         """Whether the volume is there and is the one we know."""
 
-    async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
-        """Publish the whole body, durably, under a key that does not exist yet. Publishes nothing if the body raises."""
+    async def space(self) -> Space:
+        """How much room there is."""
 
-    def open(self, key: str) -> AbstractAsyncContextManager[Content]:
-        """Read a file."""
+    async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
+        """Publish the whole body under a key that does not exist yet. Publishes nothing if the body raises.
+
+        `size`: bytes, where known; what does not fit is refused before the body is read. Uploads leave a reserve free, of which
+        `urgent` ones, without which accepted messages could not leave, may use half.
+        """
+
+    async def open(self, key: str) -> Content:
+        """Open a file for reading."""
 
     async def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""

@@ -16,38 +16,53 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
-from satchel.domain.errors import MEDIA_GONE, VOLUME_MISSING, Fault, Later, storage_fault
-from satchel.volume import Content, Stored
-from satchel.volume.part import Part, coalesced, stamp_of
+from satchel.domain.errors import MEDIA_GONE, VOLUME_FULL, VOLUME_MISSING, Fault, Later, storage_fault
+from satchel.domain.limits import reserve
+from satchel.domain.quantities import shown_size
+from satchel.mounts import network_kind
+from satchel.volume import Content, Space, Stored
+from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, coalesced, stamp_of
+from satchel.volume.reading import File, open_cached, open_regular
 
 T = TypeVar("T")
 MARKER = ".satchel-volume"
 HOLDING, PARTS = ("shared", "renditions"), "parts"
-READ_BLOCK = 384 * 1024
-"""Bytes; smaller ones cost clearly more."""
+SMALL, LARGE = 128 * 1024, 4 * 1024 * 1024
+"""Bytes: up to the one a file is written in one go, from the other on in larger blocks."""
 STALE_PART = 3600.0
 """Seconds untouched after which a part file is nobody's."""
-THREADS = 4
+THREADS = 8
 BATCH = 500
 
 
 class Folder:
-    """`root`: the volume; `worker`: names our part files, so that our next life can sweep them."""
+    """`root`: the volume; `worker`: names our part files, so that our next life can sweep them.
 
-    def __init__(self, root: Path, worker: str) -> None:
+    `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds.
+    """
+
+    def __init__(self, root: Path, worker: str, durability: Literal["safe", "fast"] = "safe") -> None:
         self._root = root
+        self._at = str(root)
         self._worker = worker
+        self._durable = durability == "safe"
         self._id: str | None = None
+        self._device = -1
+        self._on_network = True
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="volume")
 
     def marker(self) -> str | None:
         """The id in the volume's marker file; None where there is none."""
         try:
-            return (self._root / MARKER).read_text().strip() or None
+            fd = os.open(f"{self._at}/{MARKER}", os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        try:
+            return os.read(fd, 100).decode("ascii", "replace").strip() or None
+        finally:
+            os.close(fd)
 
     def settle_in(self, known_id: str, first: bool) -> None:
         """Expect the volume with this id. Sweeps our own old part files.
@@ -61,6 +76,7 @@ class Folder:
             self._write_marker(known_id)
         self._id = known_id
         if self.is_ours():
+            self._require()
             self._sweep()
 
     async def present(self) -> bool:
@@ -73,28 +89,71 @@ class Folder:
         except OSError:
             return False
 
-    async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
-        part = Part(self._part_path())
-        try:
-            await self._in_thread(self._require)
-            await self._in_thread(part.create)
-            async for block in coalesced(body):
-                await self._in_thread(part.write, block)
-            return await self._in_thread(part.publish, self._root / key)
-        except OSError as error:
-            raise await self._in_thread(self._write_failed, error, key) from error
-        finally:
-            await asyncio.shield(self._in_thread(part.discard))
+    async def space(self) -> Space:
+        await self._in_thread(self._require)
+        return await self._in_thread(self._space)
 
-    @asynccontextmanager
-    async def open(self, key: str) -> AsyncIterator[Content]:
-        async with self._told(key):
-            fd = await self._opened(self._root / key)
+    async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
+        part = Part(self._part_path(), self._durable)
         try:
-            size = os.fstat(fd).st_size
-            yield Content(size, self._blocks(fd, size))
-        finally:
-            os.close(fd)
+            if size is not None and size <= SMALL:
+                whole = b"".join([block async for block in body])
+                return await self._in_thread(self._put_small, part, key, whole, urgent)
+            return await self._put_blocks(part, key, body, size or 0, urgent)
+        except OSError as error:
+            await self._in_thread(part.discard)
+            raise await self._in_thread(self._write_failed, error, key) from error
+        except BaseException:
+            await asyncio.shield(self._in_thread(part.discard))
+            raise
+
+    async def _put_blocks(self, part: Part, key: str, body: AsyncIterator[bytes], size: int, urgent: bool) -> Stored:
+        await self._in_thread(self._begin, part, size, urgent)
+        async for block in coalesced(body, LARGE_BLOCK if size > LARGE else WRITE_BLOCK):
+            await self._in_thread(self._go_on, part, block, urgent)
+        return await self._in_thread(part.publish, f"{self._at}/{key}")
+
+    def _put_small(self, part: Part, key: str, whole: bytes, urgent: bool) -> Stored:
+        """One visit to a thread: each costs as much as the writing itself."""
+        self._begin(part, len(whole), urgent)
+        part.write(whole)
+        return part.publish(f"{self._at}/{key}")
+
+    def _begin(self, part: Part, size: int, urgent: bool) -> None:
+        self._require()
+        self._check_room(size, urgent)
+        try:
+            part.create()
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{self._at}/{PARTS}")  # people tidy it away
+            part.create()
+
+    def _go_on(self, part: Part, block: bytes, urgent: bool) -> None:
+        self._check_room(len(block), urgent)
+        part.write(block)
+
+    def _check_room(self, size: int, urgent: bool) -> None:
+        space = self._space()
+        kept = reserve(space.total) // (2 if urgent else 1)
+        if size > space.free - kept:
+            raise Fault(
+                VOLUME_FULL,
+                f"The media volume is full: {shown_size(size)} do not fit, {shown_size(space.free)} are free, of which {shown_size(kept)} "
+                "are kept in reserve. Delete media that is no longer needed, or enlarge the volume.",
+            )
+
+    def _space(self) -> Space:
+        found = os.statvfs(self._at)
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
+
+    async def open(self, key: str) -> Content:
+        path = f"{self._at}/{key}"
+        fd = None if self._on_network else open_cached(path)
+        if fd is None:
+            async with self._told(key):
+                fd = await self._opened(path)
+        return File(fd, self._threads)
 
     async def delete(self, key: str) -> None:
         await self._in_thread(self._require)
@@ -134,47 +193,48 @@ class Folder:
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Path]:
-        path = self._part_path()
-        await self._in_thread(self._require)
+        path = Path(self._part_path())
+        await self._in_thread(self._require_room)
         try:
             yield path
         finally:
             await self._in_thread(path.unlink, True)
 
     def spool(self) -> BinaryIO:
-        self._require()
+        self._require_room()
         try:
             return cast(BinaryIO, TemporaryFile(dir=self._root / PARTS, buffering=0))
         except OSError as error:
             raise self._write_failed(error, "a temporary file") from error
 
+    def _require_room(self) -> None:
+        """The volume is there with a folder for part files and some room for what accepted messages need."""
+        self._require()
+        self._check_room(1, urgent=True)
+        (self._root / PARTS).mkdir(exist_ok=True)
+
     async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
-    async def _opened(self, path: Path) -> int:
+    async def _opened(self, path: str) -> int:
         """A file descriptor; one that comes after its reader was cancelled is closed."""
-        opening = asyncio.get_running_loop().run_in_executor(self._threads, _open_regular, path)
+        opening = asyncio.get_running_loop().run_in_executor(self._threads, open_regular, path)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unread)
             raise
 
-    async def _blocks(self, fd: int, size: int) -> AsyncIterator[bytes]:
-        """The file from its start; a file cut short meanwhile ends early, which its reader must notice."""
-        offset = 0
-        while offset < size and (block := await self._in_thread(os.pread, fd, min(READ_BLOCK, size - offset), offset)):
-            yield block
-            offset += len(block)
-
-    def _part_path(self) -> Path:
-        return self._root / PARTS / f".{uuid.uuid4()}.{self._worker}.part"
+    def _part_path(self) -> str:
+        return f"{self._at}/{PARTS}/.{uuid.uuid4()}.{self._worker}.part"
 
     def _require(self) -> None:
-        """The volume is there, and so is the folder for what is being written, which people tidy away."""
+        """The volume is there. Also notes whether it is on a local disk: only there may paths be walked on the loop."""
         if not self.is_ours():
             raise self._missing()
-        (self._root / PARTS).mkdir(exist_ok=True)
+        device = os.stat(self._at).st_dev
+        if device != self._device:
+            self._device, self._on_network = device, network_kind(self._root) is not None
 
     def _missing(self) -> Later:
         return Later(
@@ -236,9 +296,10 @@ class Folder:
         try:
             part.create()
             part.write(f"{id_}\n".encode())
-            part.publish(self._root / MARKER)
-        finally:
+            part.publish(f"{self._at}/{MARKER}")
+        except BaseException:
             part.discard()
+            raise
 
     def _sweep(self) -> None:
         """Remove part files that our earlier life left, and anybody's that have not been touched for an hour."""
@@ -256,25 +317,6 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
         with contextlib.suppress(FileNotFoundError):
             found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
     return found
-
-
-def _open_regular(path: Path) -> int:
-    """Open for reading; neither a link nor a FIFO somebody put in the file's place is followed or waited for."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
-            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path)) from error
-        raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-    return fd
-
-
-def open_plain(path: Path) -> BinaryIO:
-    """A file of the volume, unbuffered. Raises FileNotFoundError for a link, a FIFO or a folder in its place."""
-    return os.fdopen(_open_regular(path), "rb", buffering=0)
 
 
 def _close_unread(opening: "asyncio.Future[int]") -> None:

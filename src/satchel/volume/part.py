@@ -7,22 +7,22 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from satchel.volume import Stored
 
-WRITE_BLOCK = 256 * 1024
-"""Bytes; smaller ones cost clearly more."""
+WRITE_BLOCK, LARGE_BLOCK = 256 * 1024, 1024 * 1024
+"""Bytes written at once, and for large files; smaller ones cost clearly more."""
 
 
 class Part:
-    """A file being written: hashed on the way, published by a rename or discarded.
+    """`path`: where it is written; `durable`: whether `publish` waits for the disk.
 
     A cancelled task leaves a step running in its thread: `discard` waits for it, and no step begins after `discard`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str, durable: bool = True) -> None:
         self._path = path
+        self._durable = durable
         self._step = threading.Lock()
         self._over = False
         self._fd = -1
@@ -36,19 +36,22 @@ class Part:
 
     def write(self, block: bytes) -> None:
         with self._stepping():
-            view = memoryview(block)
-            while view:
-                view = view[os.write(self._fd, view) :]
+            written = os.write(self._fd, block)
+            while written < len(block):
+                written += os.write(self._fd, memoryview(block)[written:])
             self._hash.update(block)
             self._size += len(block)
 
-    def publish(self, path: Path) -> Stored:
+    def publish(self, path: str) -> Stored:
         with self._stepping():
-            os.fsync(self._fd)
+            if self._durable:
+                os.fsync(self._fd)
             found = os.fstat(self._fd)
             self._close()  # NFS reports a full disk at close
-            self._path.rename(path)
-            _sync_folder(path.parent)
+            os.rename(self._path, path)
+            self._path = path  # from here on a discard takes the published file back
+            if self._durable:
+                _sync_folder(os.path.dirname(path))
             return Stored(self._size, self._hash.hexdigest(), stamp_of(found))
 
     def discard(self) -> None:
@@ -58,7 +61,7 @@ class Part:
             with contextlib.suppress(OSError):
                 self._close()
             with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                os.unlink(self._path)
 
     @contextmanager
     def _stepping(self) -> Iterator[None]:
@@ -73,15 +76,15 @@ class Part:
             os.close(fd)
 
 
-async def coalesced(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Small network reads put together: 64 KiB writes cost clearly more."""
+async def coalesced(body: AsyncIterator[bytes], block_size: int) -> AsyncIterator[bytes]:
+    """Small network reads put together into blocks of at least `block_size` bytes, but for the last."""
     waiting: list[bytes] = []
     size = 0
     async for block in body:
         waiting.append(block)
         size += len(block)
-        if size >= WRITE_BLOCK:
-            yield b"".join(waiting)
+        if size >= block_size:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
             waiting, size = [], 0
     if waiting:
         yield b"".join(waiting)
@@ -91,7 +94,7 @@ def stamp_of(found: os.stat_result) -> str:
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
 
 
-def _sync_folder(path: Path) -> None:
+def _sync_folder(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -6,12 +6,14 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from satchel.domain.errors import BUG, NOT_FOUND, WRONG_METHOD, Fault, Later
-from satchel.webapp import Webapp
+from satchel.webapp import Webapp, keys
 from satchel.webapp.health import Live, Ready
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages
+from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply
 from satchel.webapp.settings import Application
 from satchel.webapp.upstream_events import UpstreamEvents
@@ -36,7 +38,8 @@ def routes(webapp: Webapp) -> list[Route]:
 
 def app(webapp: Webapp) -> ASGIApp:
     """The ASGI application."""
-    return Door(Router(routes(webapp), redirect_slashes=False, default=_nowhere))
+    inner = Router(routes(webapp), redirect_slashes=False, default=_nowhere)
+    return Door(inner, Rates() if webapp.config.rate_limits else None)
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,59 +49,77 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 class Door:
     """The outermost middleware."""
 
-    def __init__(self, inner: ASGIApp) -> None:
+    def __init__(self, inner: ASGIApp, rates: Rates | None) -> None:
         self._inner = inner
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        visit = Visit(receive, send)
-        path = _plain(scope["path"])
         started = time.monotonic()
+        visit = Visit(scope, receive, send)
         try:
-            await self._inner({**scope, "path": path, "raw_path": path.encode(), "app": self}, visit.receive, visit.send)
+            if self._rates is not None:
+                self._rates.check(visit.path)
+            await self._inner(visit.scope, visit.receive, visit.send)
         except (Fault, Later) as error:
-            await visit.refuse(error, path, scope)
+            await visit.refuse(error)
         except HTTPException as error:  # the router knows one: the address is there, the method is not
             allow = (error.headers or {}).get("Allow", "")
-            await visit.refuse(Fault(WRONG_METHOD, f"{scope['method']} is not for {path[:200]}: use {allow}."), path, scope, allow)
+            fault = Fault(WRONG_METHOD, f"{scope['method']} is not for {visit.path[:200]}: use {allow}.")
+            await visit.refuse(fault, {"Allow": allow})
         except Exception:
-            log.exception("unexpected", method=scope["method"], path=path)
-            await visit.refuse(Fault(BUG, "Something went wrong inside the node; its log says what."), path, scope)
-        if not path.startswith("/_satchel/"):
-            log.info("request", method=scope["method"], path=path, status=visit.status, ms=round((time.monotonic() - started) * 1000))
+            log.exception("unexpected", method=scope["method"], path=visit.path)
+            await visit.refuse(Fault(BUG, "Something went wrong inside the node; its log says what."))
+        if not visit.path.startswith("/_satchel/"):
+            ms = round((time.monotonic() - started) * 1000, 1)
+            log.info("request", method=scope["method"], path=visit.path, status=visit.status, ms=ms)
 
 
 class Visit:
-    """One request: what of it has been read and what has been answered."""
+    """One request: under which name and path it goes on, what of it has been read and what has been answered."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
+        self.path = _plain(scope["path"])
+        self.scope = {**scope, "path": self.path, "app": self}  # with an app in it, the router raises instead of answering
         self.status = 0
         self._read = False
+        self._id = keys.request_id(_header(scope, b"x-request-id"))
+        bind_contextvars(request_id=self._id.decode())
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._read = self._read or message["type"] == "http.disconnect" or not message.get("more_body", False)
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._read = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._id)]
         await self._send(message)
 
-    async def refuse(self, error: Fault | Later, path: str, scope: Scope, allow: str | None = None) -> None:
+    async def refuse(self, error: Fault | Later, headers: dict[str, str] | None = None) -> None:
         """Answer with an error; once an answer has begun the connection can only be cut, which uvicorn does for an unfinished one."""
         if self.status:
-            log.warning("cut_off", path=path, error=error.situation.slug)
+            log.warning("cut_off", path=self.path, error=error.situation.slug)
             return
-        log.info("refused", path=path, error=error.situation.slug, details=error.details)
-        response = error_reply(error, path, allow)
-        bodiless = scope["method"] in {"GET", "HEAD", "DELETE"}
-        await (response if self._read or bodiless else Draining(response))(scope, self.receive, self.send)
+        log.info("refused", path=self.path, error=error.situation.slug, details=error.details)
+        response = error_reply(error, self.path, headers)
+        bodiless = self.scope["method"] in {"GET", "HEAD", "DELETE"}
+        await (response if self._read or bodiless else Draining(response))(self.scope, self.receive, self.send)
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
 
 
 def _plain(path: str) -> str:
     """Old clients double and trail slashes; a redirect would lose their body, so the path is served as it was meant."""
-    parts = [part for part in path.split("/") if part]
-    return "/" + "/".join(parts)
+    if "//" not in path and not path.endswith("/"):
+        return path
+    return "/" + "/".join(part for part in path.split("/") if part)

@@ -1,14 +1,31 @@
 """What they say over HTTP: bodies as a stream or as bounded JSON, headers with some sense."""
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.datastructures import Headers
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
-from satchel.domain.errors import BAD_REQUEST, PARAMETER_INVALID, PARAMETER_MISSING, UPLOAD_BROKEN_OFF, UPLOAD_TOO_LARGE, Fault
+from satchel.domain.errors import (
+    BAD_REQUEST,
+    PARAMETER_INVALID,
+    PARAMETER_MISSING,
+    UPLOAD_BROKEN_OFF,
+    UPLOAD_TOO_LARGE,
+    UPLOAD_TOO_SLOW,
+    Fault,
+)
+from satchel.webapp.multipart import Form, boundary_of
+
+log = structlog.get_logger("satchel.webapp")
+IDLE, SLOWEST = 30.0, 1024
+"""A body may stop for so many seconds, and must bring so many bytes a second once it has had that long."""
 
 JSON_BYTES = 1 << 20
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -16,15 +33,30 @@ CONTENT_TYPE = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !
 
 
 async def stream(receive: Receive) -> AsyncIterator[bytes]:
-    """The body's blocks as they come. Raises `Fault(UPLOAD_BROKEN_OFF)` when the client goes away before the end."""
-    more = True
+    """The body's blocks as they come.
+
+    Raises `Fault`: UPLOAD_BROKEN_OFF when the client goes away before the end, UPLOAD_TOO_SLOW when it sends too little.
+    """
+    began, size, more = time.monotonic(), 0, True
     while more:
-        message = await receive()
+        message = await _next(receive)
         if message["type"] == "http.disconnect":
             raise Fault(UPLOAD_BROKEN_OFF, "The upload broke off before its end; nothing was stored. Send it again.")
-        if block := message.get("body", b""):
-            yield block
+        block = message.get("body", b"")
         more = message.get("more_body", False)
+        size += len(block)
+        if more and size < SLOWEST * (time.monotonic() - began - IDLE):
+            raise Fault(UPLOAD_TOO_SLOW, f"The body comes at less than {SLOWEST} bytes a second; nothing was stored. Send it again.")
+        if block:
+            yield block
+
+
+async def _next(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(IDLE):
+            return await receive()
+    except TimeoutError:
+        raise Fault(UPLOAD_TOO_SLOW, f"Nothing came of the body for {IDLE:.0f} seconds; nothing was stored. Send it again.") from None
 
 
 async def whole(receive: Receive) -> bytes:
@@ -40,21 +72,44 @@ async def whole(receive: Receive) -> bytes:
 
 async def json(receive: Receive) -> Any:
     """A JSON body, whatever its Content-Type says. Raises `Fault(BAD_REQUEST)`."""
+    return json_of(await whole(receive))
+
+
+def json_of(body: bytes) -> Any:
+    """The value of a JSON text. Raises `Fault(BAD_REQUEST)`."""
     try:
-        return msgspec.json.decode(await whole(receive))
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fault(BAD_REQUEST, f"The body is not JSON: {error}.") from error
 
 
-def mime_of(headers: Headers) -> str:
-    """The Content-Type of an upload, parameters included. Raises `Fault` when it is missing or malformed."""
-    given = headers.get("content-type", "").strip()
+@dataclass(frozen=True)
+class File:
+    """A file in a request. `mime`: with its parameters; `length`: bytes, where known beforehand."""
+
+    mime: str
+    blocks: AsyncIterator[bytes]
+    length: int | None
+
+
+async def file_of(headers: Headers, receive: Receive) -> File:
+    """The file that a request carries: its body, or the one file of a multipart form. Raises `Fault` where that is not clear."""
+    mime = mime_of(headers.get("content-type", ""))
+    if mime.lower().startswith("multipart/form-data"):
+        form = Form(boundary_of(mime), stream(receive))
+        return File(mime_of(await form.begin()), form.file(), None)
+    if mime.lower().startswith("application/x-www-form-urlencoded"):
+        log.warning("form_type", hint="curl sends this type when no Content-Type is given: the file can only go out as a document")
+    return File(mime, stream(receive), declared_length(headers))
+
+
+def mime_of(given: str) -> str:
+    """The Content-Type of a file, parameters included. Raises `Fault` when it is missing or malformed."""
+    given = given.strip()
     if not given:
         raise Fault(PARAMETER_MISSING, "The header Content-Type is missing: it names the type of the file, such as image/jpeg.")
     if len(given) > 255 or not CONTENT_TYPE.fullmatch(given):
         raise Fault(PARAMETER_INVALID, f"The header Content-Type is malformed: {given[:80]!r}; a type looks like image/jpeg.")
-    if given.lower().startswith("multipart/"):
-        raise Fault(PARAMETER_INVALID, "Send the raw bytes of the file as the body, with its own Content-Type, not a multipart form.")
     return given
 
 

@@ -1,11 +1,14 @@
 """POST /v1/messages."""
 
+import hashlib
+
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from satchel.db.idempotency import Request
 from satchel.domain.messages import parse
 from satchel.flows import send as sending
-from satchel.webapp import Webapp, bodies
+from satchel.webapp import Webapp, bodies, keys
 from satchel.webapp.replies import reply
 
 
@@ -16,9 +19,14 @@ class Messages:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(Headers(scope=scope).get("authorization"))
-        given = await bodies.json(receive)
+        headers = Headers(scope=scope)
+        user = await self._webapp.gate.user(headers.get("authorization"))
+        key = keys.idempotency_key(headers)
+        body = await bodies.whole(receive)
+        given = bodies.json_of(body)
         message = parse(given)
-        message_id = await sending.accept(self._webapp.ports, message)
+        request = Request(user.name, key, hashlib.sha256(b"message\0" + body).hexdigest()) if key else None
+        accepted = await sending.accept(self._webapp.ports, message, request)
         contact = {"input": given["to"], "wa_id": message.to}
-        await reply({"contacts": [contact], "messages": [{"id": message_id}]}, self._webapp.config.created)(scope, receive, send)
+        answer = {"contacts": [contact], "messages": [{"id": accepted.id}]}
+        await reply(answer, self._webapp.config.created, keys.replayed(accepted.replayed))(scope, receive, send)

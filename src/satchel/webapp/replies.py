@@ -19,10 +19,10 @@ def reply(body: dict[str, Any] | None = None, status: int = 200, headers: dict[s
     return Response(msgspec.json.encode({**(body or {}), "meta": META}), status, headers, media_type="application/json")
 
 
-def error_reply(error: Fault | Later, path: str, allow: str | None = None) -> Response:
-    """A fault or a delay at the door. `allow`: the methods that a 405 names."""
+def error_reply(error: Fault | Later, path: str, more: dict[str, str] | None = None) -> Response:
+    """A fault or a delay at the door. `more`: headers that belong to it, such as the methods that a 405 names."""
     situation = error.situation
-    headers = {"Satchel-Error": situation.slug, **({"Allow": allow} if allow else {})}
+    headers = {"Satchel-Error": situation.slug, **(more or {})}
     status = situation.status
     if isinstance(error, Later):
         status = 503

@@ -18,7 +18,6 @@ CREATE TABLE idempotency (
     "user" text NOT NULL,
     key text NOT NULL,
     request_sha256 text NOT NULL,
-    status bigint NOT NULL,
     answer text NOT NULL,
     expires_at {epoch} NOT NULL,
     PRIMARY KEY ("user", key)

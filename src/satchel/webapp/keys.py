@@ -1,0 +1,34 @@
+"""Headers that name a request: X-Request-Id, for finding it in the log, and Idempotency-Key, for sending it again without harm."""
+
+import os
+import re
+import time
+
+from starlette.datastructures import Headers
+
+from satchel.domain.errors import PARAMETER_INVALID, Fault
+
+PLAIN = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+def request_id(given: bytes | None) -> bytes:
+    """The client's own where it can be used, else a new one that begins with the time (UUIDv7)."""
+    if given is not None and PLAIN.fullmatch(given):
+        return given
+    text = f"{int(time.time() * 1000):012x}7{os.urandom(10).hex()}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:32]}".encode()
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """Raises `Fault` for one that cannot be used."""
+    given = headers.get("idempotency-key")
+    if given is None:
+        return None
+    if not 1 <= len(given) <= 255 or not given.isascii() or not given.isprintable():
+        raise Fault(PARAMETER_INVALID, "The header Idempotency-Key must have 1 to 255 printable ASCII characters.")
+    return given
+
+
+def replayed(so: bool) -> dict[str, str]:
+    """The header of an answer that was given before."""
+    return {"Idempotent-Replayed": "true"} if so else {}

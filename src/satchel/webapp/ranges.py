@@ -1,0 +1,39 @@
+"""The header Range (RFC 9110, 14): one range of bytes. Several, other units and nonsense are ignored, as the RFC allows."""
+
+import re
+from dataclasses import dataclass
+
+from satchel.domain.errors import RANGE_BEYOND_END, Fault
+
+ONE = re.compile(r"bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes `start` to before `end` of a file of `size`."""
+
+    start: int
+    end: int
+    size: int
+
+    @property
+    def content_range(self) -> str:
+        """For the header Content-Range."""
+        return f"bytes {self.start}-{self.end - 1}/{self.size}"
+
+
+def span_of(header: str, size: int) -> Span | None:
+    """What of a file of `size` bytes is asked for; None for the whole. Raises `Fault(RANGE_BEYOND_END)`."""
+    found = ONE.fullmatch(header.strip())
+    if found is None or not (found[1] or found[2]):
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= end:
+        raise Fault(RANGE_BEYOND_END, f"The range {header[:80]} starts behind the end: the file has {size} bytes.")
+    return Span(start, end, size)
