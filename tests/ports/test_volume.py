@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from satchel.domain import limits
 from satchel.domain.errors import (
     MEDIA_GONE,
     UPLOAD_BROKEN_OFF,
@@ -93,9 +94,10 @@ def published(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("body", ODD_BLOCKS, ids=lambda body: f"{sum(map(len, body))}-in-{len(body)}")
-async def test_put_publishes_the_whole_body_and_says_what_it_wrote(volume: Volume, root: Path, body: list[bytes]) -> None:
-    stored = await volume.put(KEY, blocks(*body))
+@pytest.mark.parametrize("known", [True, False], ids=["size-known", "size-unknown"])
+async def test_put_publishes_the_whole_body_and_says_what_it_wrote(volume: Volume, root: Path, body: list[bytes], known: bool) -> None:
     whole = b"".join(body)
+    stored = await volume.put(KEY, blocks(*body), len(whole) if known else None)
     assert (stored.size, stored.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
     assert await volume.stat(KEY) == stored.stamp
     assert await content(volume) == whole
@@ -452,12 +454,12 @@ async def test_a_volume_that_is_not_ours_is_not_swept(volume: Folder, root: Path
 
 
 @contextlib.contextmanager
-def mounted(root: Path) -> Iterator[None]:
+def mounted(root: Path, options: str = "size=4m") -> Iterator[None]:
     """A file system of 4 MiB at `root`."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     root.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(root)], capture_output=True, text=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(root)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"mount refused: {done.stderr.strip()}")
     try:
@@ -481,6 +483,95 @@ async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_spac
         assert (await volume.put("shared/small", blocks(b"x"))).size == 1
         await volume.delete("shared/ballast")
         assert (await volume.put(KEY, blocks(*[b"x" * 300_000] * 8))).size == 2_400_000
+
+
+@contextlib.contextmanager
+def settled_in(root: Path, options: str = "size=4m") -> Iterator[Folder]:
+    with mounted(root, options):
+        volume = Folder(root, WORKER)
+        volume.settle_in("known", first=True)
+        yield volume
+
+
+async def unread() -> AsyncIterator[bytes]:
+    raise AssertionError("the body was read")
+    yield b""
+
+
+async def test_a_length_that_does_not_fit_is_refused_before_the_body_is_read(root: Path) -> None:
+    with settled_in(root) as volume:
+        async with refused(VOLUME_FULL):
+            await volume.put(KEY, unread(), 4_100_000)
+        assert (parts(root), published(root)) == ([], [])
+
+
+async def test_uploads_leave_a_reserve_and_urgent_files_half_of_it(root: Path) -> None:
+    with settled_in(root) as volume:
+        kept = limits.reserve((await volume.space()).total)
+        assert 100_000 < kept < 130_000
+        free = (await volume.space()).free
+        await volume.put("shared/ballast", blocks(b"x" * (free - kept - 8192)), free - kept - 8192)
+        async with refused(VOLUME_FULL):
+            await volume.put(KEY, blocks(b"x" * 40_000), 40_000)
+        assert (await volume.put("renditions/r", blocks(b"x" * 40_000), 40_000, urgent=True)).size == 40_000
+        async with refused(VOLUME_FULL):
+            await volume.put("renditions/s", blocks(b"x" * 60_000), 60_000, urgent=True)
+        assert (parts(root), published(root)) == ([], ["ballast"])
+
+
+async def test_no_room_for_accepted_messages_is_said_before_anything_is_made(root: Path) -> None:
+    with settled_in(root) as volume:
+        (root / "ballast").write_bytes(b"x" * ((await volume.space()).free - 10_000))
+        async with refused(VOLUME_FULL), volume.scratch():
+            pass
+        async with refused(VOLUME_FULL):
+            volume.spool()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["size-known", "size-unknown"])
+async def test_a_disk_that_says_no_although_there_was_room_leaves_nothing_and_recovers(root: Path, known: bool) -> None:
+    with settled_in(root, "size=4m,nr_inodes=12") as volume:
+        with contextlib.suppress(OSError):
+            for n in range(12):
+                (root / "renditions" / str(n)).touch()
+        async with refused(VOLUME_FULL):
+            await volume.put(KEY, blocks(b"x"), 1 if known else None)
+        (root / "renditions" / "0").unlink()
+        assert (await volume.put(KEY, blocks(b"x"), 1 if known else None)).size == 1
+
+
+async def test_space_is_what_the_file_system_says(volume: Volume, root: Path) -> None:
+    space, found = await volume.space(), os.statvfs(root)
+    assert (space.total, space.inodes) == (found.f_blocks * found.f_frsize, found.f_files)
+    assert 0 < space.free < space.total
+
+
+async def test_fast_durability_writes_the_same_files(root: Path) -> None:
+    volume = Folder(root, WORKER, "fast")
+    volume.settle_in("known", first=True)
+    stored = [await volume.put(f"shared/{size}", blocks(b"x" * size), size) for size in (1, 1_000_000)]
+    assert [stamp.stamp for stamp in stored] == [await volume.stat("shared/1"), await volume.stat("shared/1000000")]
+    assert parts(root) == []
+
+
+async def test_a_put_that_is_cancelled_while_it_publishes_takes_the_file_back(volume: Volume, root: Path) -> None:
+    """Nobody makes a row for it any more."""
+    for turns in range(60):
+        putting = asyncio.create_task(volume.put(f"shared/{turns}", blocks(b"x"), 1))
+        for _ in range(turns % 6):
+            await asyncio.sleep(0)
+        await asyncio.to_thread(time.sleep, turns / 20_000)
+        putting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await putting
+        assert not (putting.cancelled() and (root / "shared" / str(turns)).exists())
+    assert parts(root) == []
+
+
+async def test_a_read_beyond_the_end_is_short(volume: Volume) -> None:
+    await volume.put(KEY, blocks(b"0123456789"), 10)
+    with contextlib.closing(await volume.open(KEY)) as opened:
+        assert [await opened.read(*span) for span in ((0, 10), (4, 3), (8, 100), (50, 10))] == [b"0123456789", b"456", b"89", b""]
 
 
 async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> None:

@@ -25,7 +25,7 @@ def error_reply(error: Fault | Later, path: str, more: dict[str, str] | None = N
     headers = {"Satchel-Error": situation.slug, **(more or {})}
     status = situation.status
     if isinstance(error, Later):
-        status = 503
+        status = situation.status if situation.status == 429 else 503
         headers["Retry-After"] = str(max(1, round(error.after)))
     if status == 401:
         headers["WWW-Authenticate"] = "Basic" if path == "/v1/users/login" else "Bearer"
