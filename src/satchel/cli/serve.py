@@ -59,6 +59,9 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     config = uvicorn.Config(
         build.webapp(settings, opened.ports),
         http=BoundedProtocol,
+        ws="none",
+        proxy_headers=False,  # anybody could claim any address
+        timeout_keep_alive=75,  # longer than load balancers keep theirs
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -1,44 +1,88 @@
-"""uvicorn's HTTP/1.1 protocol with a limit on the head of a request, which it lacks: headers without end would fill the memory."""
+"""uvicorn's HTTP/1.1 protocol with what it lacks: limits on the size of a request's head and on the time it takes, and larger blocks."""
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES = 64 * 1024
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 20.0
+BODY_BYTES = 256 * 1024
+"""How much of a body waits for its reader before the connection is read no further; uvicorn's 64 KiB cost clearly more."""
+DRAINED_BYTES, DRAINED_SECONDS = 1 << 20, 1.0
+END = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + END
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + END
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection that sends more than 64 KiB (and what one read brought beyond) which is neither a complete head nor body.
+    """Closes a connection that sends more than 64 KiB (and what one read brought beyond) which is neither a complete head nor body,
 
-    That bounds headers, trailers and chunk extensions. Trailers are dropped: nobody here reads them.
+    or that does not bring a head to its end within 20 seconds. The first bounds headers, trailers and chunk extensions.
+    Trailers are dropped: nobody here reads them.
     """
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         self._unused = 0
-        self._in_body = False
+        self._in_body = self._ended = False
+        self._head_since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_since = self.loop.time()
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._unused > HEAD_BYTES:
-            self.transport.write(b"" if self._in_body else TOO_LARGE)
-            self.transport.close()
-            return
         self._unused += len(data)
-        super().data_received(data)
+        if self._ended:
+            if self._unused > DRAINED_BYTES:
+                self.transport.close()
+        elif self._unused - len(data) > HEAD_BYTES:
+            self._end(b"" if self._in_body else TOO_LARGE)
+        else:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._unused, self._in_body = 0, True
+        self._unused, self._in_body, self._head_since = 0, True, None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._unused = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > BODY_BYTES:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._unused, self._in_body = 0, False
         super().on_message_complete()
+
+    def _look(self) -> None:
+        """One timer a connection, not one a request: a head may take up to twice its time."""
+        if self._head_since is not None and self.loop.time() - self._head_since >= HEAD_SECONDS:
+            self._end(TOO_SLOW)
+            return
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def _end(self, answer: bytes) -> None:
+        """Answer, and read on for a moment before closing: a reset would eat the answer."""
+        self._ended = True
+        self.transport.write(answer)
+        self.loop.call_later(DRAINED_SECONDS, self.transport.close)
