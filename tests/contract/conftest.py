@@ -1,0 +1,84 @@
+"""The back ends: an application in this process on each engine, and `satchel serve` over a socket."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from satchel import build
+from satchel.flows import access
+
+from ..conftest import Place
+from ..journeys.running import PASSWORD, Node, eventually
+from .inprocess import InProcess
+from .live import Live
+from .run import BackEnd
+
+Opener = Callable[[dict[str, str]], AbstractAsyncContextManager[BackEnd]]
+"""Opens a back end with these settings besides its own."""
+
+
+def _with(place: Place, settings: dict[str, str]) -> Place:
+    return Place(place.data_dir, {**place.environ, **settings})
+
+
+@asynccontextmanager
+async def in_process(place: Place) -> AsyncIterator[InProcess]:
+    async with build.opened(place.settings, "web") as node:
+        await access.ensure_admin(node.ports.db, PASSWORD, always=True)
+        token = await access.mint_admin_token(node.ports.db)
+        yield InProcess(build.webapp(place.settings, node.ports), token, place.settings.volume_path)
+
+
+@asynccontextmanager
+async def live(place: Place) -> AsyncIterator[Live]:
+    """Webapp alone: what these cases look at needs neither Coreapp nor network."""
+    node = Node(place)
+    try:
+        node.start("web")
+        eventually(lambda: node.answers("/_satchel/livez"), 30, lambda: node.log.read_text()[-3000:])
+        answer = node.http.post(f"{node.url}/v1/users/login", auth=("admin", PASSWORD))
+        yield Live(node.port, answer.json()["users"][0]["token"], place.settings.volume_path)
+    finally:
+        node.stop_all()
+
+
+@pytest.fixture(scope="module")
+async def web(shared_place: Place) -> AsyncIterator[InProcess]:
+    """One Webapp for all cases without settings of their own."""
+    async with in_process(shared_place) as back_end:
+        yield back_end
+
+
+@pytest.fixture(scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
+    """The same as a process, on SQLite."""
+    async with live(Place(tmp_path_factory.mktemp("served"), {"SATCHEL_DATABASE__KIND": "sqlite"})) as back_end:
+        yield back_end
+
+
+@pytest.fixture
+def open_in_process(web: InProcess, shared_place: Place) -> Opener:
+    @asynccontextmanager
+    async def opened(settings: dict[str, str]) -> AsyncIterator[BackEnd]:
+        if not settings:
+            yield web
+            return
+        async with in_process(_with(shared_place, settings)) as back_end:
+            yield back_end
+
+    return opened
+
+
+@pytest.fixture
+def open_live(served: Live) -> Opener:
+    @asynccontextmanager
+    async def opened(settings: dict[str, str]) -> AsyncIterator[BackEnd]:
+        if not settings:
+            yield served
+            return
+        place = Place(served.volume.parent, {"SATCHEL_DATABASE__KIND": "sqlite"})
+        async with live(_with(place, settings)) as back_end:
+            yield back_end
+
+    return opened
