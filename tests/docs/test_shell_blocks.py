@@ -102,3 +102,8 @@ def test_the_tutorial_ends_with_a_refusal_and_a_document(reader: Reader, tmp_pat
     assert (tmp_path / "received.jpg").stat().st_size > 100_000
     assert '"media_key"' in reader.printed
     eventually(lambda: "content-mismatch" in reader.dev.output(), 10, reader.dev.output)
+
+
+def test_p02_the_reference_uploads_with_curl_and_gets_the_same_bytes_back(reader: Reader, tmp_path: Path) -> None:
+    reader.paste("docs/reference/http.md")
+    assert (tmp_path / "fetched.jpg").read_bytes() == (ROOT / "tests/media/harbour.jpg").read_bytes()
