@@ -4,6 +4,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from satchel.observe.metrics import web_connections
+
 HEAD_BYTES = 64 * 1024
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -18,6 +20,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **given)
         self._unused = 0
         self._in_body = False
+
+    def connection_made(self, transport: Any) -> None:
+        web_connections.inc()
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._unused > HEAD_BYTES:
