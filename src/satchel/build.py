@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from satchel.db import Database, schema
 from satchel.db import settings as setting_rows
+from satchel.db.timed import Timed
 from satchel.egress import Egress
 from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
@@ -71,7 +72,7 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         await schema.migrate(db)
         folder = Folder(settings.volume_path, name, settings.volume.durability)
         await _settle_volume(settings, db, folder)
-        ports = wrap(_ports(settings, db, folder))
+        ports = wrap(_ports(settings, Timed(db), folder))
         for engine in (ports.transcoder, ports.egress, ports.upstream):
             stack.push_async_callback(engine.close)
         yield Opened(ports, name)
@@ -107,13 +108,13 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
     )
 
 
-def webapp(settings: Settings, ports: Ports) -> "ASGIApp":
+def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
     """The HTTP face over these ports."""
     from satchel.webapp import Webapp
     from satchel.webapp.app import app
     from satchel.webapp.auth import Gate
 
-    return app(Webapp(ports, Gate(ports.db), settings.webapp))
+    return app(Webapp(ports, Gate(ports.db, settings.webapp.api_key), settings.webapp, name))
 
 
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":

@@ -14,6 +14,7 @@ from satchel.cli import main
 from satchel.domain import quantities
 from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
+from satchel.observe.figures import catalogue
 from satchel.webapp.app import routes
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +113,8 @@ def test_make_run_starts_dev_and_both_commands_are_in_the_readme() -> None:
     assert re.search(r"^run: setup .*\n\t@exec \$\(BIN\)/satchel dev$", makefile, re.MULTILINE)
     assert "```sh\nmake run\n```" in readme
     assert "```sh\nmake test\n```" in readme
+
+
+def test_metrics_are_those_of_the_code() -> None:
+    documented = {row[0].strip("`"): row[1] for row in rows("docs/reference/metrics.md") if row[0].startswith("`")}
+    assert documented == {name: type_ for name, (type_, _) in catalogue().items()}

@@ -54,10 +54,12 @@ async def _run(settings: Settings, listener: socket.socket | None, wrap: build.W
 async def _web(settings: Settings, opened: build.Opened, listener: socket.socket) -> None:
     import uvicorn
 
+    from satchel.observe import metrics
+    from satchel.webapp.beat import beating
     from satchel.webapp.protocol import BoundedProtocol
 
     config = uvicorn.Config(
-        build.webapp(settings, opened.ports),
+        build.webapp(settings, opened.ports, opened.name),
         http=BoundedProtocol,
         ws="none",
         proxy_headers=False,  # anybody could claim any address
@@ -76,7 +78,9 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     # uvicorn takes these signals and raises them again when it is done: with our handlers below that is an end in order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    await server.serve(sockets=[listener])
+    metrics.watch(lambda: len(server.server_state.tasks))
+    async with beating(opened.ports.db, opened.name):
+        await server.serve(sockets=[listener])
 
 
 async def _core(settings: Settings, opened: build.Opened) -> None:

@@ -14,6 +14,8 @@ from satchel import __version__
 from satchel.db import Tx, callbacks, hosts, idempotency, lanes, messages, settings
 from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, media_node, reconcile
+from satchel.observe.figures import snapshot
+from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
 
 log = structlog.get_logger("satchel.coreapp")
@@ -46,7 +48,7 @@ class Chores:
             pass
 
     async def _beat(self) -> None:
-        stats = {"upstream": self._upstream}
+        stats = {"upstream": self._upstream, "metrics": snapshot(PROCESS)}
         await self._ports.db.write(lambda tx: hosts.beat(tx, self._name, "core", __version__, stats), durable=False)
 
     async def _follow(self) -> None:

@@ -1,9 +1,9 @@
 """PORT Database: closures of plain SQL over one of two engines. The dialects live in the engines, the statements in a file per noun."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from satchel.domain.errors import DATABASE_DOWN, Later
 
@@ -66,7 +66,9 @@ class Database(Protocol):
     Both calls raise `Later(DATABASE_DOWN)` when the database cannot be reached in time.
     """
 
-    dialect: ClassVar[dict[str, str]]
+    @property
+    def dialect(self) -> Mapping[str, str]:
+        """SQL that the engines write differently, by name."""
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
         """Run `fn` in a transaction and commit it. Not durable: a crash of the machine may undo it, never half of it."""

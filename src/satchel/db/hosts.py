@@ -40,6 +40,12 @@ def forget(tx: Tx, prefix: str) -> None:
     tx.run("DELETE FROM host WHERE substr(id, 1, :length) = :prefix", length=len(prefix), prefix=prefix)
 
 
+def living(tx: Tx, within: float) -> list[Host]:
+    """Every worker whose last beat is younger than `within` seconds, in the order of their names."""
+    rows = tx.all("SELECT id, role, :now - beat_at, stats FROM host WHERE beat_at > :now - :within ORDER BY id", within=within)
+    return [Host(row[0], row[1], row[2], msgspec.json.decode(row[3])) for row in rows]
+
+
 def all_of(tx: Tx, role: str) -> list[Host]:
     """Every known worker of a role, the freshest beat first."""
     rows = tx.all("SELECT id, role, :now - beat_at, stats FROM host WHERE role = :role ORDER BY beat_at DESC", role=role)

@@ -104,6 +104,7 @@ class Postgres:
         "identity": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "epoch": "double precision",
         "lane_storage": "WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000)",
+        "database_bytes": "pg_database_size(current_database())",
     }
 
     def __init__(self, url: str, idle_limit: float = 15.0) -> None:

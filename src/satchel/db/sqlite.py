@@ -84,6 +84,7 @@ class Sqlite:
         "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "epoch": "REAL",
         "lane_storage": "",
+        "database_bytes": "page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     }
 
     def __init__(self, path: Path) -> None:

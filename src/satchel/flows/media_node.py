@@ -17,6 +17,7 @@ from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, 
 from satchel.domain.media import Media
 from satchel.domain.quantities import shown_size
 from satchel.flows import Ports
+from satchel.observe import metrics
 from satchel.volume import Stored
 
 log = structlog.get_logger("satchel.flows")
@@ -70,6 +71,8 @@ async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uplo
         raise
     if first != media_id:
         await ports.volume.delete(key_of(media_id))
+    else:
+        metrics.media_upload_bytes.observe(media.size)
     log.info("uploaded", media_id=first, mime=media.mime, size=media.size, user=said.user, replayed=first != media_id)
     return Uploaded(first, replayed=first != media_id)
 

@@ -14,6 +14,7 @@ from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, M
 from satchel.domain.media import Facts, Media, Refusal, Rendition, judge_image
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of
+from satchel.observe.metrics import process_seconds
 
 LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED}
 """Situations that lie in the bytes themselves: kept, so that ten thousand sends of one bad file probe it once."""
@@ -51,7 +52,8 @@ async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition 
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
     async with ports.volume.local(key_of(media.id)) as path:
         try:
-            facts = await ports.transcoder.probe(path)
+            with process_seconds.labels(media_type, "probe").time():
+                facts = await ports.transcoder.probe(path)
             judge_image(facts)
             made: Rendition | Refusal = await _render(ports, replace(blank, file=blank.id), path)
         except Fault as fault:
@@ -65,7 +67,8 @@ async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition 
 async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
     async with ports.volume.scratch() as scratch:
         try:
-            rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
+            with process_seconds.labels(rendition.media_type, "render").time():
+                rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
         except OSError as error:
             if error.filename == str(path):
                 raise

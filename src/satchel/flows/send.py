@@ -29,6 +29,7 @@ from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
 from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, reading, statuses
+from satchel.observe import metrics
 from satchel.upstream import Copy, Envelope, StaleCopy
 
 log = structlog.get_logger("satchel.flows")
@@ -80,6 +81,7 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:
     except Fault as fault:
         if time.time() - item.accepted_at < PATIENT.get(fault.situation, 0.0):
             return _not_now(item, Later(fault.situation, fault.details))
+        metrics.media_refused.labels(item.message.type, fault.situation.slug).inc()
         log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
         return failed(item, fault)
     except Later as later:

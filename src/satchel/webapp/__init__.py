@@ -34,8 +34,9 @@ class Config:
 
 @dataclass(frozen=True)
 class Webapp:
-    """What every endpoint is made with."""
+    """What every endpoint is made with. `name`: of this instance, the same after a restart."""
 
     ports: "Ports"
     gate: "Gate"
     config: Config
+    name: str = "web"

@@ -9,10 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from satchel.domain.errors import BUG, NOT_FOUND, WRONG_METHOD, Fault, Later
+from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
-from satchel.webapp.health import Live, Ready
+from satchel.webapp.figures import Figures
+from satchel.webapp.health import Health, Live, Ready
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages
+from satchel.webapp.openapi import Document
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply
 from satchel.webapp.settings import Application
@@ -30,6 +33,13 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/media/{id:path}", OneMedia(webapp), methods=["GET", "DELETE"]),
         Route("/v1/messages", Messages(webapp), methods=["POST"]),
         Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH"]),
+        Route("/v1/health", Health(webapp), methods=["GET"]),
+        Route("/v1/metrics", Figures(webapp, ("metrics",)), methods=["GET"]),
+        Route("/v1/stats/app", Figures(webapp, ("stats", "app")), methods=["GET"]),
+        Route("/v1/stats/db", Figures(webapp, ("stats", "db")), methods=["GET"]),
+        Route("/v1/openapi.json", Document(), methods=["GET"]),
+        Route("/metrics", Figures(webapp, ()), methods=["GET"]),
+        Route("/", Live(), methods=["GET"]),
         Route("/_satchel/v1/upstream-events", UpstreamEvents(webapp), methods=["POST"]),
         Route("/_satchel/livez", Live(), methods=["GET"]),
         Route("/_satchel/readyz", Ready(webapp), methods=["GET"]),
@@ -71,6 +81,7 @@ class Door:
         except Exception:
             log.exception("unexpected", method=scope["method"], path=visit.path)
             await visit.refuse(Fault(BUG, "Something went wrong inside the node; its log says what."))
+        served(scope["method"], getattr(visit.scope.get("route"), "path", OTHER), visit.status, time.monotonic() - started)
         if not visit.path.startswith("/_satchel/"):
             ms = round((time.monotonic() - started) * 1000, 1)
             log.info("request", method=scope["method"], path=visit.path, status=visit.status, ms=ms)

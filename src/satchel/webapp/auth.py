@@ -9,6 +9,7 @@ import secrets
 
 import jwt
 from cachetools import TTLCache
+from starlette.datastructures import Headers
 
 from satchel.db import Database, settings, users
 from satchel.db.users import User
@@ -23,8 +24,9 @@ HASHES_AT_ONCE = 2
 class Gate:
     """Checks credentials against the database."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, api_key: str = "") -> None:
         self._db = db
+        self._api_key = api_key
         self._key: str | None = None
         self._pepper = secrets.token_bytes(32)
         self._verified: TTLCache[bytes, bool] = TTLCache(maxsize=10_000, ttl=REMEMBER)
@@ -63,6 +65,15 @@ class Gate:
         if user.role != "ROLE_ADMIN":
             raise Fault(FORBIDDEN, "Only an administrator may do this: log in as admin.")
         return user
+
+    async def observer(self, headers: Headers) -> None:
+        """Whoever may look at the node's state: any user, or the bearer of the API key. Raises `Fault(BAD_CREDENTIALS)`."""
+        authorization = headers.get("authorization")
+        scheme, _, value = (authorization or "").partition(" ")
+        if scheme.lower() != "apikey":
+            await self.user(authorization)
+        elif not self._api_key or not hmac.compare_digest(value.strip().encode(), self._api_key.encode()):
+            raise _wrong("The API key is not the one that SATCHEL_WEBAPP__API_KEY sets.")
 
     async def _right(self, user: User | None, password: str) -> bool:
         """Whether the password is the user's. Hashes for an unknown name too: the time must not tell who exists."""

@@ -1,14 +1,19 @@
-"""Whether the node lives and whether it can work. Without a token and without detail."""
+"""Whether the node lives and whether it can work: without a token and without detail, or as On-Premises tells it."""
 
+from typing import Any
+
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import hosts
+from satchel.db.hosts import Host
 from satchel.domain.errors import Later
 from satchel.webapp import Webapp
 from satchel.webapp.replies import reply
 
 FRESH = 5.0
-"""A Coreapp whose last beat is older, in seconds, counts as gone."""
+"""A process whose last beat is older, in seconds, counts as gone."""
+STATES = {"connected", "connecting", "disconnected", "uninitialized", "unregistered"}
 
 
 class Live:
@@ -40,3 +45,36 @@ class Ready:
             "upstream": any(core.stats.get("upstream") == "connected" for core in cores),
         }
         return [name for name, fine in checks.items() if not fine]
+
+
+class Health:
+    """GET /v1/health: one state while there is one Coreapp, else one for each."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.observer(Headers(scope=scope))
+        living = await self._webapp.ports.db.read(lambda tx: hosts.living(tx, FRESH))
+        await reply({"health": told([host for host in living if host.role == "core"])})(scope, receive, send)
+
+
+def told(cores: list[Host]) -> dict[str, Any]:
+    """All Coreapps are equal; the first by name is called the primary master, since old tools look for one."""
+    if len(cores) > 1:
+        return {
+            _key(core.id): {"gateway_status": _state(core), "role": "coreapp" if number else "primary_master"}
+            for number, core in enumerate(cores)
+        }
+    return {"gateway_status": _state(cores[0]) if cores else "disconnected"}
+
+
+def _state(core: Host) -> str:
+    said = core.stats.get("upstream")
+    return str(said) if said in STATES else "uninitialized"
+
+
+def _key(id_: str) -> str:
+    """`<host>:<container>`; a host's name may have dots itself."""
+    host, *instance = id_.rsplit(".", 3)
+    return f"{host}:{'.'.join(instance)}"

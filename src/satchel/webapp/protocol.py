@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from satchel.observe.metrics import web_connections
+
 HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 20.0
 BODY_BYTES = 256 * 1024
 """How much of a body waits for its reader before the connection is read no further; uvicorn's 64 KiB cost clearly more."""
@@ -30,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        web_connections.inc()
         self._head_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 

@@ -1,0 +1,42 @@
+"""A database whose transactions are timed: as long as its callers waited, the way to a thread and back included."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from satchel.db import Database, Tx
+from satchel.observe.metrics import db_request_duration_us
+
+T = TypeVar("T")
+
+
+class Timed:
+    """Around an engine; counts what failed, too."""
+
+    def __init__(self, inner: Database) -> None:
+        self._inner = inner
+        self._read, self._write = db_request_duration_us.labels("read"), db_request_duration_us.labels("write")
+
+    @property
+    def dialect(self) -> Mapping[str, str]:
+        return self._inner.dialect
+
+    async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
+        started = time.perf_counter()
+        try:
+            return await self._inner.write(fn, durable)
+        finally:
+            self._write.observe((time.perf_counter() - started) * 1e6)
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        started = time.perf_counter()
+        try:
+            return await self._inner.read(fn)
+        finally:
+            self._read.observe((time.perf_counter() - started) * 1e6)
+
+    async def wait(self, timeout: float) -> None:
+        await self._inner.wait(timeout)
+
+    async def close(self) -> None:
+        await self._inner.close()

@@ -1,0 +1,41 @@
+"""Log set-up: one line per decision, readable on a terminal, JSON elsewhere, whoever says it. Figures: `metrics`, `figures`."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+
+def set_up() -> None:
+    """Log to stderr from here on; what libraries and Python's warnings say takes the same form."""
+    terminal = sys.stderr.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([] if terminal else [structlog.processors.format_exc_info]),
+    ]
+    structlog.configure(
+        processors=[*shared, _end(terminal)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _libraries(shared, terminal)
+
+
+def _libraries(shared: list[Processor], terminal: bool) -> None:
+    """uvicorn, asyncio and others log through the standard library."""
+    handler = logging.StreamHandler(sys.stderr)
+    named: list[Processor] = [structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared]
+    ends = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _end(terminal)]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=named, processors=ends))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
+
+
+def _end(terminal: bool) -> Processor:
+    if terminal:
+        return structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer()
