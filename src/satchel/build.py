@@ -47,12 +47,13 @@ def database(settings: Settings) -> Database:
 
             if not settings.database.url:
                 raise SettingsError(
-                    "SATCHEL_DATABASE__KIND is postgres, and SATCHEL_DATABASE__URL is not set: give postgresql://user:password@host/name."
+                    f"{settings.origins.get('database.kind', 'database.kind')} says postgres, and SATCHEL_DATABASE__URL is not set: "
+                    "give postgresql://user:password@host/name."
                 )
             try:
                 return Postgres(settings.database.url, idle_limit=settings.coreapp.lease_ttl / 2)
             except ValueError as error:
-                raise SettingsError(f"SATCHEL_DATABASE__URL cannot be used: {error}.") from None
+                raise SettingsError(f"database.url, set by {settings.origins['database.url']}, cannot be used: {error}.") from None
         case "sqlite":
             from satchel.db.sqlite import Sqlite
 

@@ -20,15 +20,21 @@ def main() -> int:
     if given.data_dir is None and not given.memory:
         print("The sandbox has no place for its data: give --data-dir, or --memory to keep nothing.", file=sys.stderr)
         return 3
+    if given.node_ca is not None and not given.node_ca.is_file():
+        print(
+            f"The CA file {given.node_ca} is not there: give the PEM file that the node's certificate is checked against.", file=sys.stderr
+        )
+        return 3
     from .server import Options, run  # late: --help and wrong usage answer at once
 
-    return run(Options(given.port, given.node, secret, given.data_dir, given.memory))
+    return run(Options(given.port, given.node, secret, given.data_dir, given.memory, given.node_ca))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m satchel_sandbox", description="The simulated network: a media server and phones.")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--node", required=True, metavar="URL", help="where the node listens")
+    parser.add_argument("--node-ca", type=Path, metavar="FILE", help="PEM file to trust when the node speaks https; else the machine's own")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder for everything the network must remember")
     parser.add_argument("--memory", action="store_true", help="remember nothing after the end")
     return parser

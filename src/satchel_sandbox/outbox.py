@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,10 @@ NO_ANSWER = 0
 
 
 class Poster:
-    """Posts one signed body to the node; one client for the life of the process."""
+    """Posts one signed body to the node; one client for the life of the process. `trust`: for https, None for the machine's own."""
 
-    def __init__(self, node: str, secret: str) -> None:
+    def __init__(self, node: str, secret: str, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust or True
         self._url = node.rstrip("/") + PATH
         self._secret = secret
         self._session: aiohttp.ClientSession | None = None
@@ -41,7 +43,7 @@ class Poster:
             "Satchel-Sandbox-Signature": events.sign(self._secret, body, int(time.time())),
         }
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False, ssl=self._trust) as answer:
                 return int(answer.status)
         except (http.ClientError, TimeoutError, OSError):
             return NO_ANSWER

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,13 +43,14 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What one process is told. `port` 0 takes a free one; `data_dir` is not used with `memory`."""
+    """What one process is told. `port` 0 takes a free one; `data_dir` is not used with `memory`; `node_ca`: trusted over https."""
 
     port: int
     node: str
     secret: str
     data_dir: Path | None = None
     memory: bool = False
+    node_ca: Path | None = None
 
 
 def run(options: Options, wrap: Wrap = lambda ports: ports) -> int:
@@ -88,7 +90,7 @@ async def opened(options: Options, wrap: Wrap = lambda ports: ports) -> AsyncIte
     """A running network with the server and the listening socket to serve it; connections queue up from here on."""
     with _listening(options.port) as listener, _folder(options) as folder:
         durable = not options.memory
-        engines = Ports(_store(folder, durable), Vault(folder / "vault", durable), Poster(options.node, options.secret))
+        engines = Ports(_store(folder, durable), Vault(folder / "vault", durable), _poster(options))
         network = Network(wrap(engines), folder / "phones", durable)
         try:
             await network.start()
@@ -97,6 +99,14 @@ async def opened(options: Options, wrap: Wrap = lambda ports: ports) -> AsyncIte
             yield _Server(network, options.secret, base), listener
         finally:
             await network.stop()
+
+
+def _poster(options: Options) -> Poster:
+    try:
+        trust = ssl.create_default_context(cafile=options.node_ca) if options.node_ca else None
+    except OSError as error:
+        raise CannotStart(f"The CA file {options.node_ca} cannot be used ({error}): give a PEM file with certificates.") from None
+    return Poster(options.node, options.secret, trust)
 
 
 class _Server(uvicorn.Server):

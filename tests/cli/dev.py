@@ -33,6 +33,7 @@ class Dev:
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
         self.folder = folder
         self.port, self.sandbox_port = free_port(), free_port()
+        self.url = f"{'https' if '--https' in arguments else 'http'}://127.0.0.1:{self.port}"
         self._output = folder / "dev.log"
         with self._output.open("ab") as output:
             command = [*SATCHEL, "dev", "--port", str(self.port), "--sandbox-port", str(self.sandbox_port), *arguments]
@@ -63,6 +64,6 @@ class Dev:
 
     def _up(self) -> bool:
         try:
-            return httpx2.get(f"http://127.0.0.1:{self.port}/_satchel/readyz", trust_env=False).status_code == 200
+            return httpx2.get(f"{self.url}/_satchel/readyz", trust_env=False, verify=False).status_code == 200
         except httpx2.TransportError:
             return False

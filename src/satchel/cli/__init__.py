@@ -12,6 +12,7 @@ COMMANDS = {
     "media": "satchel.cli.media:media",
     "send": "satchel.cli.send:send",
     "sandbox": "satchel.cli.sandbox:sandbox",
+    "config": "satchel.cli.config:config",
     "webhook": "satchel.cli.webhook:webhook",
 }
 

@@ -4,9 +4,10 @@ import asyncio
 import fcntl
 import os
 import secrets
+import shlex
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 import rich_click as click
 
 from satchel import __version__, build
-from satchel.cli import say
+from satchel.cli import say, tls
 from satchel.cli.children import Child, Stopped, Supervisor
 from satchel.cli.serve import write_private
 from satchel.cli.state import LOCK_FILE, STATE_FILE
@@ -31,10 +32,10 @@ PHOTO = "tests/media/harbour.jpg"
 UNSHOWN = "admin-password.unshown"
 """Holds a generated password until a banner has shown it, so that a start that breaks off does not lose it."""
 LINES = r"""
-TOKEN=$(curl -s -u admin:{login} -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
-MEDIA=$(curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @{photo} {url}/v1/media \
+TOKEN=$(curl -s{trust} -u admin:{login} -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+MEDIA=$(curl -s{trust} -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @{photo} {url}/v1/media \
   | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
-curl -s -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
+curl -s{trust} -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
   -d '{{"to": "{phone}", "type": "image", "image": {{"id": "'$MEDIA'"}}}}'
 curl -s "{sandbox}/sandbox/phones/{phone}/messages?wait=10s"
 curl -s -o received.jpg {sandbox}/sandbox/phones/{phone}/messages/latest/media
@@ -49,10 +50,16 @@ class Options:
     sandbox_port: int
     data_dir: Path
     secret: str
+    own: tls.Own | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.own else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def ca(self) -> Path | None:
+        """Whom to trust at `url`; None where that is http."""
+        return self.own.ca if self.own else None
 
     @property
     def sandbox_url(self) -> str:
@@ -71,14 +78,29 @@ class Options:
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, volume and the sandbox's own store."
 )
 @click.option("--webhook", metavar="URL", help="Set webhooks.url at this start.")
-def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None) -> None:
+@click.option("--https", is_flag=True, help="Speak https with a certificate that is made once and kept in the data directory.")
+def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None, https: bool) -> None:
     """Start a whole node and a simulated network to try it on. Ctrl-C stops everything."""
     options = Options(port, sandbox_port or port + 1, data_dir.absolute(), secrets.token_hex(32))
     with say.configuration_errors():
         settings = load(options.data_dir, options.environ())
+        _refuse_own_certificate(settings, https)
         _take(options)
+        options = replace(options, own=tls.own(options.data_dir, "127.0.0.1") if https else None)
+        for note in settings.notes:
+            click.echo(note, err=True)
         started = asyncio.run(_prepare(settings, options, webhook))
         _supervise(options, started)
+
+
+def _refuse_own_certificate(settings: Settings, https: bool) -> None:
+    """Whom such a certificate is trusted by, and for which names, nobody told us: we could not look whether the node is ready."""
+    if settings.webapp.tls_certificate and not https:
+        say.stop(
+            f"{settings.origins['webapp.tls_certificate']} sets a TLS certificate, which satchel serve uses: "
+            "unset it, or let satchel dev --https make one of its own.",
+            say.CONFIGURATION,
+        )
 
 
 @dataclass(frozen=True)
@@ -150,17 +172,20 @@ def _locked(fd: int) -> bool:
 
 def _supervise(options: Options, started: Started) -> None:
     data = str(options.data_dir)
+    trust = ["--node-ca", str(options.ca)] if options.ca else []
+    sandbox = ["--port", str(options.sandbox_port), "--data-dir", f"{data}/sandbox", "--node", options.url, *trust]
+    web = ["--bind", f"127.0.0.1:{options.port}", "--data-dir", data, *(options.own.flags() if options.own else [])]
     children = [
-        Child("sandbox", ["satchel_sandbox", "--port", str(options.sandbox_port), "--data-dir", f"{data}/sandbox", "--node", options.url]),
+        Child("sandbox", ["satchel_sandbox", *sandbox]),
         Child("Coreapp", ["satchel", "serve", "--role", "core", "--data-dir", data]),
-        Child("Webapp", ["satchel", "serve", "--role", "web", "--bind", f"127.0.0.1:{options.port}", "--data-dir", data]),
+        Child("Webapp", ["satchel", "serve", "--role", "web", *web]),
     ]
     state = options.data_dir / STATE_FILE
     with Supervisor(options.environ()) as supervisor:
         for child in children:
             supervisor.start(child)
         try:
-            supervisor.wait_ready(f"{options.url}/_satchel/readyz")
+            supervisor.wait_ready(f"{options.url}/_satchel/readyz", options.ca)
             _write_state(state, options, started)
             click.echo(banner(options, started))
             (options.data_dir / UNSHOWN).unlink(missing_ok=True)
@@ -175,6 +200,7 @@ def _supervise(options: Options, started: Started) -> None:
 
 def _write_state(path: Path, options: Options, started: Started) -> None:
     state: dict[str, Any] = {"url": options.url, "sandbox_url": options.sandbox_url, "pid": os.getpid(), "token": started.token}
+    state |= {"ca": str(options.ca)} if options.ca else {}
     part = write_private(path.with_suffix(".part"), msgspec.json.encode(state).decode())
     part.replace(path)
 
@@ -188,7 +214,12 @@ def banner(options: Options, started: Started) -> str:
     else:
         login, pasted = "the password shown at the first start (SATCHEL_ADMIN_PASSWORD sets another)", "PASSWORD"
     lines = LINES.format(
-        login=pasted, url=options.url, sandbox=options.sandbox_url, phone=PHONES[0], photo=PHOTO if Path(PHOTO).exists() else "photo.jpg"
+        login=pasted,
+        url=options.url,
+        sandbox=options.sandbox_url,
+        phone=PHONES[0],
+        photo=PHOTO if Path(PHOTO).exists() else "photo.jpg",
+        trust=f" --cacert {shlex.quote(str(options.ca))}" if options.ca else "",
     )
     hook = started.webhook or "none: callbacks are kept (set one with --webhook URL; satchel webhook serve is one)"
     return f"""

@@ -1,4 +1,4 @@
-"""The pipe that ties a child to `satchel dev`: when its other end closes, however `dev` died, the child stops."""
+"""The pipe that ties a child to its parent: when the other end closes, however the parent died, the child stops."""
 
 import os
 import signal
@@ -9,10 +9,12 @@ VARIABLE = "SATCHEL_LIFELINE_FD"
 GRACE = 10.0
 
 
-def hold() -> None:
-    """Watch the pipe that the environment names, if it names one."""
-    if (given := os.environ.pop(VARIABLE, "")).isdigit():
-        threading.Thread(target=_watch, args=(int(given),), name="lifeline", daemon=True).start()
+def hold() -> bool:
+    """Watch the pipe that the environment names, if it names one; whether we are somebody's child."""
+    if not (given := os.environ.pop(VARIABLE, "")).isdigit():
+        return False
+    threading.Thread(target=_watch, args=(int(given),), name="lifeline", daemon=True).start()
+    return True
 
 
 def _watch(fd: int) -> None:

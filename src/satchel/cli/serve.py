@@ -1,45 +1,118 @@
-"""`satchel serve`: one role of the node in this process."""
+"""`satchel serve`: the node in the foreground; Webapps and Coreapp as children, or a single one of them in this very process."""
 
 import asyncio
 import os
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import rich_click as click
 import structlog
 
 from satchel import build, observe
-from satchel.cli import lifeline, say
+from satchel.cli import lifeline, say, tls
+from satchel.cli.children import LISTENER, Child, Stopped, Supervisor
 from satchel.db import Database
 from satchel.domain import passwords
 from satchel.flows import access
 from satchel.settings import DATA_DIR, Settings, admin_password, load
 
 log = structlog.get_logger("satchel")
+GRACE = 30
+"""Seconds that uploads in flight have to end in."""
 
 
-@click.command(epilog="Example: satchel serve --role web --bind 127.0.0.1:9090 --data-dir /var/lib/satchel")
-@click.option("--role", type=click.Choice(["web", "core"]), required=True, help="Webapp (HTTP) or Coreapp (background work).")
+@dataclass(frozen=True)
+class Node:
+    """What to run: `role` all, web or core; `workers`: how many Webapps; `bind`: HOST:PORT."""
+
+    role: str
+    bind: str
+    workers: int = 1
+
+    @property
+    def is_one_process(self) -> bool:
+        return self.role == "core" or (self.role == "web" and self.workers == 1)
+
+
+@click.command(epilog="Example: satchel serve --workers 2 --bind 127.0.0.1:9090 --data-dir /var/lib/satchel")
+@click.option(
+    "--role",
+    type=click.Choice(["all", "web", "core"]),
+    default="all",
+    show_default=True,
+    help="Webapp (HTTP), Coreapp (background work), or all: the Webapps and one Coreapp.",
+)
 @click.option("--bind", default="127.0.0.1:9090", show_default=True, metavar="HOST:PORT", help="Where Webapp listens.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Webapp processes, which share one socket.")
+@click.option("--tls-cert", metavar="FILE", help="PEM file of a certificate with its chain: Webapp speaks https.")
+@click.option("--tls-key", metavar="FILE", help="PEM file of its private key.")
+@click.option("--https", is_flag=True, help="Speak https with a certificate that is made once and kept in the data directory.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, locks and, unless set, the volume."
 )
-def serve(role: str, bind: str, data_dir: Path) -> None:
-    """Run Webapp or Coreapp alone; both meet in the database and on the volume."""
+def serve(role: str, bind: str, workers: int, tls_cert: str | None, tls_key: str | None, https: bool, data_dir: Path) -> None:
+    """Run the node, or a part of it; the parts meet in the database and on the volume."""
+    if https and (tls_cert or tls_key):
+        say.stop("--https makes a certificate, --tls-cert and --tls-key bring one: give one or the other.", say.USAGE)
     with say.configuration_errors():
-        run(role, bind, load(data_dir, os.environ))
+        if https:
+            made = tls.own(data_dir.absolute(), _address(bind)[0])
+            tls_cert, tls_key = str(made.certificate), str(made.key)
+        flags: dict[str, tuple[Any, str]] = {"webapp.tls_certificate": (tls_cert, "--tls-cert"), "webapp.tls_key": (tls_key, "--tls-key")}
+        settings = load(data_dir, os.environ, flags={name: given for name, given in flags.items() if given[0]})
+        run(Node(role, bind, workers), settings)
 
 
-def run(role: str, bind: str, settings: Settings, wrap: build.Wrap = lambda ports: ports) -> None:
+def run(node: Node, settings: Settings, wrap: build.Wrap = lambda ports: ports) -> None:
     """Serve until SIGTERM or Ctrl-C. Migrates under a lock, makes an administrator if there is no user."""
-    lifeline.hold()
+    is_child = lifeline.hold()
     observe.set_up()
+    tls.context(settings)
+    if not is_child:
+        for note in settings.notes:
+            log.info("settings", details=note)
+        log.info("serving", role=node.role, bind=node.bind, workers=node.workers, tls=str(settings.webapp.tls_certificate or "off"))
+    listener = None if node.role == "core" else _inherited() or _listen(node.bind)
+    if not node.is_one_process and listener is not None:
+        _supervise(node, settings, listener)
+        return
     import uvloop
 
-    listener = _listen(bind) if role == "web" else None
     uvloop.run(_run(settings, listener, wrap))
+
+
+def _supervise(node: Node, settings: Settings, listener: socket.socket) -> None:
+    """Prepare what all need, so that what is wrong is said once; then run one process a Webapp and one for Coreapp."""
+    asyncio.run(_prepare(settings))
+    with Supervisor(dict(os.environ)) as supervisor:
+        for child in _children(node, settings, listener):
+            supervisor.start(child)
+        try:
+            supervisor.wait()
+        except Stopped as stopped:
+            supervisor.start_no_more()
+            listener.close()  # else callers would queue up where nobody takes them any more
+            log.info("stopping", why=str(stopped))
+            if stopped.child is not None:
+                say.stop(f"{stopped} Everything else is stopped, too.", stopped.code if stopped.code > 0 else say.UNEXPECTED)
+
+
+async def _prepare(settings: Settings) -> None:
+    async with build.opened(settings, "all") as opened:
+        await _ensure_admin(settings, opened.ports.db)
+
+
+def _children(node: Node, settings: Settings, listener: socket.socket) -> list[Child]:
+    """Coreapp first: what starts last stops first, and Webapps must be gone before the work that they bring."""
+    base = ["satchel", "serve", "--data-dir", str(settings.data_dir), "--role"]
+    files = {"--tls-cert": settings.webapp.tls_certificate, "--tls-key": settings.webapp.tls_key}
+    given = [text for flag, path in files.items() if path for text in (flag, str(path))]
+    cores = [Child("Coreapp", [*base, "core"], again=True)] if node.role == "all" else []
+    return [*cores, *[Child("Webapp", [*base, "web", "--bind", node.bind, *given], again=True, listener=listener)] * node.workers]
 
 
 async def _run(settings: Settings, listener: socket.socket | None, wrap: build.Wrap) -> None:
@@ -58,6 +131,7 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     from satchel.webapp.beat import beating
     from satchel.webapp.protocol import BoundedProtocol
 
+    context = tls.context(settings)
     config = uvicorn.Config(
         build.webapp(settings, opened.ports, opened.name),
         http=BoundedProtocol,
@@ -68,7 +142,8 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=GRACE,
+        ssl_context_factory=None if context is None else lambda config, default: context,
     )
     server = uvicorn.Server(config)
 
@@ -117,17 +192,30 @@ def write_private(path: Path, text: str) -> Path:
     return path
 
 
-def _listen(bind: str) -> socket.socket:
+def _inherited() -> socket.socket | None:
+    """The listening socket that our parent shares among its Webapps."""
+    if not (given := os.environ.pop(LISTENER, "")).isdigit():
+        return None
+    os.set_inheritable(int(given), False)
+    return socket.socket(fileno=int(given))
+
+
+def _address(bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         say.stop(f"--bind {bind} is not HOST:PORT, such as 127.0.0.1:9090.", say.USAGE)
+    return host.strip("[]"), int(port)
+
+
+def _listen(bind: str) -> socket.socket:
+    host, port = _address(bind)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Connections inherit the option. Without it an answer's body waits up to 40 ms for the confirmation of its head.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host.strip("[]"), int(port)))
+        listener.bind((host, port))
         listener.listen(1024)
     except OSError as error:
         say.stop(f"Cannot listen on {bind}: {error.strerror}. Stop what uses the port, or choose another one.", say.CONFIGURATION)

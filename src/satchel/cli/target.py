@@ -28,11 +28,11 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def wrapped(url: str | None, token: str | None, data_dir: Path, **given: Any) -> Any:
-        address, bearer = _target(url, token, data_dir)
+        found = _target(url, token, data_dir)
         from satchel.client import Client, Target
 
         with errors():
-            return command(Client(Target(address, bearer)), **given)
+            return command(Client(Target(*found)), **given)
 
     return wrapped
 
@@ -58,7 +58,7 @@ def sandbox_url(given: str | None, data_dir: Path) -> str:
     return str(found).rstrip("/")
 
 
-def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, str]:
+def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, str, str | None]:
     state = state_of(data_dir)
     url = url or os.environ.get("SATCHEL_URL") or state.get("url")
     token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
@@ -69,7 +69,7 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
         )
     if not token:
         say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
-    return str(url).rstrip("/"), str(token)
+    return str(url).rstrip("/"), str(token), os.environ.get("SATCHEL_CA") or state.get("ca")
 
 
 def _code(error: "ClientError") -> int:

@@ -6,6 +6,7 @@ On the standard library's http.client: a command must start in a fifth of a seco
 import http.client
 import json
 import mimetypes
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,11 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """`url`: of the node; `token`: a bearer token."""
+    """`url`: of the node; `token`: a bearer token; `ca`: a PEM file to trust over https besides the machine's own."""
 
     url: str
     token: str
+    ca: str | None = None
 
     def __repr__(self) -> str:
         return f"Target(url={self.url!r})"
@@ -86,7 +88,7 @@ class Client:
         self, method: str, path: str, body: bytes | BinaryIO | None = None, headers: dict[str, str] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
         """The answer to a request, if it is a 2xx."""
-        connection, prefix = connect(self._target.url)
+        connection, prefix = connect(self._target.url, self._target.ca)
         try:
             with self._talking():
                 given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}
@@ -117,18 +119,43 @@ class Client:
         try:
             yield
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unreachable(
-                f"{self._target.url} does not answer as it should ({type(error).__name__}): is the node running there?"
-            ) from error
+            raise Unreachable(_why(self._target.url, error)) from error
 
 
-def connect(url: str) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address."""
+def connect(url: str, ca: str | None = None) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address.
+
+    `ca`: a PEM file of certificates to trust over https, besides the machine's own.
+    """
     parts = urlsplit(url)
-    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
-    if kind is None or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Unreachable(f"{url} is no address such as http://127.0.0.1:9090.")
-    return kind(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK), parts.path.rstrip("/")
+    path = parts.path.rstrip("/")
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK), path
+    context = _trust(ca)
+    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK, context=context), path
+
+
+def _trust(ca: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca:
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:
+            raise Unreachable(f"The CA file {ca} cannot be used ({error.strerror or error}): name a PEM file that can be read.") from error
+    return context
+
+
+def _why(url: str, error: Exception) -> str:
+    """What a person can do about an address that does not answer as it should."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The certificate of {url} is not trusted ({error.verify_message}): name the PEM file of its CA in SATCHEL_CA."
+    if isinstance(error, ssl.SSLError):
+        return f"{url} does not speak TLS as it should ({error.reason}): is the node there started with https?"
+    return (
+        f"{url} does not answer as it should ({type(error).__name__}): is the node running there, and with http or https as in the address?"
+    )
 
 
 def _error(answer: http.client.HTTPResponse) -> ClientError:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from satchel.domain.errors import DATABASE_DOWN, Later
@@ -16,10 +16,7 @@ class Config:
     """`url`: a PostgreSQL connection string, unused on SQLite. It may hold a password, so it never shows in a repr."""
 
     kind: Literal["sqlite", "postgres"] = "sqlite"
-    url: str = ""
-
-    def __repr__(self) -> str:
-        return f"Config(kind={self.kind!r})"
+    url: str = field(default="", repr=False)
 
 
 class Tx(ABC):

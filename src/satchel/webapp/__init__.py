@@ -1,6 +1,6 @@
 """Webapp: the HTTP face. Stateless; several may run beside each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Config:
     """`api_key` and `token_key` are secrets and never show in a repr; `created`: the HTTP status of what was made."""
 
-    api_key: str = ""
-    token_key: str = ""
+    api_key: str = field(default="", repr=False)
+    token_key: str = field(default="", repr=False)
     created: Literal[200, 201] = 201
     rate_limits: bool = False
     tls_certificate: Path | None = None
@@ -27,9 +27,6 @@ class Config:
             raise ValueError("token_key must have at least 32 characters")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
-
-    def __repr__(self) -> str:
-        return f"Config(created={self.created}, rate_limits={self.rate_limits}, tls_certificate={self.tls_certificate})"
 
 
 @dataclass(frozen=True)

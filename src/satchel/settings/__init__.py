@@ -1,4 +1,7 @@
-"""Gathers the rooms' config dataclasses. The only reader of environment and TOML: flag > environment > satchel.toml > default."""
+"""Gathers the rooms' config dataclasses. The only reader of environment and TOML.
+
+Flag > environment > ./satchel.toml > the user's > the machine's > default.
+"""
 
 import difflib
 import os
@@ -13,6 +16,8 @@ import msgspec
 from satchel import coreapp, db, postprocess, upstream, volume, webapp
 from satchel.domain import passwords, quantities
 from satchel.domain.errors import Fault
+from satchel.settings import onprem
+from satchel.settings.faults import SettingsError as SettingsError
 
 SECTIONS: dict[str, type[Any]] = {
     "database": db.Config,
@@ -25,15 +30,16 @@ SECTIONS: dict[str, type[Any]] = {
 PREFIX = "SATCHEL_"
 ADMIN_PASSWORD = "SATCHEL_ADMIN_PASSWORD"
 DATA_DIR = Path(".satchel")
+FILE = Path("satchel.toml")
+MACHINE_FILE = Path("/etc/satchel/satchel.toml")
 
-
-class SettingsError(Exception):
-    """A setting cannot be used; the text says which, where it was set and what to do."""
+Values = dict[str, tuple[Any, str]]
+"""By the setting's name: what it was set to, and where."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`origins`: for each value that is not a default, where it was set."""
+    """`origins`: for each value that is not a default, where it was set; `notes`: sentences about what was set and has no effect."""
 
     data_dir: Path
     database: db.Config
@@ -43,6 +49,7 @@ class Settings:
     coreapp: coreapp.Config
     postprocess: postprocess.Config
     origins: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def volume_path(self) -> Path:
@@ -50,15 +57,29 @@ class Settings:
         return (self.volume.path or self.data_dir / "media").absolute()
 
 
-def load(data_dir: Path, environ: Mapping[str, str], toml: Path = Path("satchel.toml")) -> Settings:
-    """Merge all sources. Raises `SettingsError` for a name nobody knows (with the nearest one) or a value that does not fit."""
-    values: dict[str, tuple[Any, str]] = {}
-    values |= _from_toml(toml)
-    values |= _from_environment(environ)
+def load(
+    data_dir: Path, environ: Mapping[str, str], toml: Path | None = None, flags: Mapping[str, tuple[Any, str]] | None = None
+) -> Settings:
+    """Merge all sources. Raises `SettingsError` for a name nobody knows (with the nearest one) or a value that does not fit.
+
+    `toml`: the one file to read in place of those in the search order; `flags`: by the setting's name, value and flag.
+    """
+    values: Values = {}
+    for path in [toml] if toml else reversed(files(environ)):
+        values |= _from_toml(path)
+    ours = _from_environment(environ)
+    old = onprem.translate(environ, {name: origin for name, (_, origin) in ours.items()}, _secret_file)
+    values |= old.values | ours | dict(flags or {})
     for name, (_, origin) in values.items():
         _check_name(name, origin)
     built = {section: _section(section, config, values) for section, config in SECTIONS.items()}
-    return Settings(data_dir.absolute(), **built, origins={name: origin for name, (_, origin) in values.items()})
+    return Settings(data_dir.absolute(), **built, origins={name: origin for name, (_, origin) in values.items()}, notes=old.notes)
+
+
+def files(environ: Mapping[str, str]) -> list[Path]:
+    """The files that are looked for; the first counts most."""
+    users = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else None)
+    return [FILE, *([Path(users) / "satchel" / FILE] if users else []), MACHINE_FILE]
 
 
 def admin_password(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -87,7 +108,12 @@ def variable(name: str) -> str:
     return PREFIX + name.replace(".", "__").upper()
 
 
-def _from_toml(path: Path) -> dict[str, tuple[Any, str]]:
+def secrets() -> set[str]:
+    """The settings that are never shown: those that no repr shows."""
+    return {f"{section}.{item.name}" for section, config in SECTIONS.items() for item in fields(config) if not item.repr}
+
+
+def _from_toml(path: Path) -> Values:
     if not path.is_file():
         return {}
     try:
@@ -101,9 +127,9 @@ def _from_toml(path: Path) -> dict[str, tuple[Any, str]]:
     }
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+def _from_environment(environ: Mapping[str, str]) -> Values:
     """Names with a double underscore are settings; `…_FILE` names a file with the value, as container secrets do."""
-    found: dict[str, tuple[Any, str]] = {}
+    found: Values = {}
     known = set(names())
     misspelt = {variable(name).replace("__", "_"): variable(name) for name in known}
     for variable_, value in environ.items():
@@ -135,7 +161,7 @@ def _check_name(name: str, origin: str) -> None:
     raise SettingsError(f"{origin} sets {name}, which is no setting.{hint or ' Remove it; docs/reference/settings.md lists them all.'}")
 
 
-def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]) -> Any:
+def _section(section: str, config: type[Any], values: Values) -> Any:
     given = {}
     for item in fields(config):
         if (found := values.get(f"{section}.{item.name}")) is not None:
@@ -143,7 +169,8 @@ def _section(section: str, config: type[Any], values: dict[str, tuple[Any, str]]
     try:
         return config(**given)
     except ValueError as error:
-        raise SettingsError(f"[{section}] cannot be: {error}.") from error
+        named = "; ".join(f"{name}: set by {values[f'{section}.{name}'][1]}" for name in given if name in str(error))
+        raise SettingsError(f"[{section}] cannot be: {error}{named and f' ({named})'}.") from error
 
 
 def _value(name: str, item: Field[Any], value: Any, origin: str) -> Any:

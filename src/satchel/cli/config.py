@@ -1,0 +1,63 @@
+"""`satchel config`: what is set, where, and whether it can be used."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from satchel.cli import say
+from satchel.domain import quantities
+from satchel.settings import DATA_DIR, SECTIONS, Settings, files, load, names, secrets
+
+MASK = "********"
+
+
+@click.group()
+def config() -> None:
+    """The settings of this machine."""
+
+
+@config.command(epilog="Example: satchel config show --origin")
+@click.option("--origin", is_flag=True, help="Say where each value comes from.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document: value and origin by the setting's name.")
+def show(origin: bool, as_json: bool) -> None:
+    """Print every setting; secrets are masked."""
+    with say.configuration_errors():
+        settings = load(DATA_DIR, os.environ)
+    shown = {name: {"value": _shown(settings, name), "origin": settings.origins.get(name, "default")} for name in names()}
+    if as_json:
+        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        return
+    for name, said in shown.items():
+        value = "" if said["value"] is None else str(said["value"])
+        click.echo((f"{name:<26} {value:<26} {said['origin']}" if origin else f"{name:<26} {value}").rstrip())
+
+
+@config.command(epilog="Example: satchel config check")
+def check() -> None:
+    """Look whether the settings can be used; exit code 3 and a sentence when not."""
+    with say.configuration_errors():
+        settings = load(DATA_DIR, os.environ)
+        from satchel import build
+        from satchel.cli import tls
+
+        tls.context(settings)
+        if settings.database.kind == "postgres":
+            asyncio.run(build.database(settings).close())  # opens no connection: only the address is read
+    read = [str(path) for path in files(os.environ) if path.is_file()]
+    for note in settings.notes:
+        click.echo(note, err=True)
+    click.echo(f"The settings can be used. Set: {len(settings.origins)}. Files: {', '.join(read) or 'none'}.")
+
+
+def _shown(settings: Settings, name: str) -> Any:
+    section, _, field = name.partition(".")
+    value = getattr(getattr(settings, section), field)
+    if name in secrets():
+        return MASK if value else None
+    if unit := SECTIONS[section].__dataclass_fields__[field].metadata.get("unit"):
+        return quantities.SHOWN[unit](value)
+    return str(value) if isinstance(value, Path) else value

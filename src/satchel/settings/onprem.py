@@ -1,0 +1,96 @@
+"""The environment of an On-Premises installation, read as settings of ours, so that an old `db.env` goes on working."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from satchel.settings.faults import SettingsError
+
+ALIASES = {"WA_API_KEY": "webapp.api_key", "WA_WEB_JWT_CRYPTO_KEY": "webapp.token_key"}
+ADDRESS = ("WA_DB_HOSTNAME", "WA_DB_PORT", "WA_DB_USERNAME", "WA_DB_PASSWORD", "WA_DB_NAME_PREFIX")
+CERTIFICATES = {"WA_DB_SSL_CA": "sslrootcert", "WA_DB_SSL_CERT": "sslcert", "WA_DB_SSL_KEY": "sslkey"}
+"""libpq's names of the same files."""
+SECRETS = {"WA_DB_PASSWORD", *ALIASES}
+"""May come from a file that NAME_FILE names."""
+IGNORED = (
+    "WA_APP_MULTICONNECT",
+    "WA_MASTER_NODE",
+    "COREAPP_HOSTNAME",
+    "COREAPP_EXTERNAL_PORTS",
+    "WEBAPP_HOSTNAME",
+    "WEBAPP_EXTERNAL_PORTS",
+    "WA_RUNNING_ENV",
+    "WA_RUNNING_ENV_VERSION",
+    "ORCHESTRATION",
+    "WA_API_VERSION",
+    "WA_DB_CONNECTION_IDLE_TIMEOUT",
+    "WA_DB_PERSISTENT",
+    "WA_CONFIG_ON_DB",
+    "WACORE_HOSTNAME",
+)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """`values`: setting -> value and the names it came from; `notes`: sentences about what has no effect."""
+
+    values: dict[str, tuple[str, str]]
+    notes: tuple[str, ...]
+
+
+def translate(environ: Mapping[str, str], taken: Mapping[str, str], secret_file: Callable[[str, str], str]) -> Translated:
+    """What the old names say. `taken`: settings that names of ours have set, with those names; they win. Raises `SettingsError`."""
+    given = _given(environ, secret_file)
+    found = {setting: (given[name], _origin(environ, name)) for name, setting in ALIASES.items() if name in given}
+    found |= _database(environ, given, taken)
+    beaten = [f"{taken[name]} sets {name}; {origin} has no effect." for name, (_, origin) in found.items() if name in taken]
+    ignored = [name for name in IGNORED if environ.get(name)]
+    notes = [*beaten, *([f"Not needed here and ignored: {', '.join(ignored)}."] if ignored else [])]
+    return Translated({name: value for name, value in found.items() if name not in taken}, tuple(notes))
+
+
+def _given(environ: Mapping[str, str], secret_file: Callable[[str, str], str]) -> dict[str, str]:
+    names = ("WA_DB_ENGINE", *ADDRESS, *CERTIFICATES, *ALIASES)
+    given = {name: environ[name] for name in names if environ.get(name)}
+    for name in SECRETS:
+        if path := environ.get(f"{name}_FILE"):
+            if name in given:
+                raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them.")
+            given[name] = secret_file(f"{name}_FILE", path)
+    return given
+
+
+def _database(environ: Mapping[str, str], given: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    engine = given.get("WA_DB_ENGINE", "")
+    if not engine and "WA_DB_HOSTNAME" not in given:
+        return {}
+    if engine.upper() not in ("", "PGSQL") and not {"database.kind", "database.url"} & set(taken):
+        raise SettingsError(
+            f"WA_DB_ENGINE is {engine}, and Satchel keeps its data in PostgreSQL (15 or newer) or SQLite: set WA_DB_ENGINE=PGSQL with the "
+            "address of an empty PostgreSQL database, or remove the WA_DB_ names to use SQLite."
+        )
+    found = {"database.kind": ("postgres", "WA_DB_ENGINE" if engine else "WA_DB_HOSTNAME")}
+    if "WA_DB_HOSTNAME" in given:
+        used = [name for name in (*ADDRESS, *CERTIFICATES) if name in given]
+        found["database.url"] = (_url(given), ", ".join(_origin(environ, name) for name in used))
+    return found
+
+
+def _url(given: Mapping[str, str]) -> str:
+    """A connection string for libpq, whatever characters the parts hold."""
+
+    def part(name: str, before: str = "") -> str:
+        return f"{before}{quote(given[name], safe='')}" if name in given else ""
+
+    who = part("WA_DB_USERNAME") + part("WA_DB_PASSWORD", ":")
+    host = given["WA_DB_HOSTNAME"].strip("[]")
+    where = f"[{host}]" if ":" in host else quote(host, safe="")
+    files = [f"{libpq}={quote(given[name], safe='')}" for name, libpq in CERTIFICATES.items() if name in given]
+    if "WA_DB_SSL_CA" in given:
+        files.insert(0, "sslmode=verify-ca")
+    address = f"{where}{part('WA_DB_PORT', ':')}/{part('WA_DB_NAME_PREFIX')}"
+    return f"postgresql://{who}{'@' if who else ''}{address}{'?' if files else ''}{'&'.join(files)}"
+
+
+def _origin(environ: Mapping[str, str], name: str) -> str:
+    return name if environ.get(name) else f"{name}_FILE"
