@@ -105,7 +105,12 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
         transcoder=Children(settings.postprocess),
         upstream=upstream,
         egress=Egress(),
-        limits=Limits(upload=settings.volume.max_upload, profile=profile),
+        limits=Limits(
+            upload=settings.volume.max_upload,
+            durable=settings.volume.durability == "safe",
+            profile=profile,
+            high_water=settings.volume.high_water,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 from satchel import __version__
 from satchel.db import Tx, callbacks, hosts, idempotency, lanes, messages, settings
 from satchel.domain.errors import Fault, Later
+from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import Ports, media_node, reconcile
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
@@ -31,6 +32,7 @@ class Chores:
         self._ports = ports
         self._name = name
         self._upstream = "connecting"
+        self._above = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -38,6 +40,7 @@ class Chores:
             group.create_task(_each(FOLLOW, self._follow))
             group.create_task(_each(BEAT, self._beat))
             group.create_task(_each(SWEEP, self._sweep))
+            group.create_task(_each(SWEEP, self._measure))
             group.create_task(_each(LOOK, self._look))
 
     async def leave(self) -> None:
@@ -63,6 +66,15 @@ class Chores:
         if before != (state.world, state.offset):
             await self._ports.db.write(partial(_learn, state=state, before=before))
         await self._beat()
+
+    async def _measure(self) -> None:
+        """Say once that the volume has risen above its high-water mark, and once that it is below again."""
+        space = await self._ports.volume.space()
+        used, mark = 1 - space.free / max(1, space.total), self._ports.limits.high_water
+        if (used > mark) is not self._above:
+            self._above = used > mark
+            say = log.warning if self._above else log.info
+            say("volume_high_water", above=self._above, used=shown_share(used), mark=shown_share(mark), free=shown_size(space.free))
 
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)

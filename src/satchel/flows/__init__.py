@@ -13,10 +13,15 @@ from satchel.volume import Volume
 
 @dataclass(frozen=True)
 class Limits:
-    """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends."""
+    """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends.
+
+    `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn.
+    """
 
     upload: int
+    durable: bool
     profile: str
+    high_water: float
 
 
 @dataclass(frozen=True)

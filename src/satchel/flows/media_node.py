@@ -63,7 +63,7 @@ async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uplo
     media = Media(media_id, said.mime, stored.size, stored.sha256, stored.stamp)
     try:
         _check_digest(said, stored)
-        first = await ports.db.write(partial(_publish, media=media, said=said))
+        first = await ports.db.write(partial(_publish, media=media, said=said), ports.limits.durable)
     except (CommitUnknown, asyncio.CancelledError):
         raise  # the row may stand: its file must stay
     except BaseException:
