@@ -13,11 +13,11 @@ import pytest
 
 from satchel.db import Tx, messages
 from satchel.db import media as media_rows
-from satchel.domain.errors import MEDIA_CHANGED, VOLUME_FULL, Fault
+from satchel.domain.errors import MEDIA_CHANGED, VOLUME_FULL, Fault, Later
 from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
-from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, send
+from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, reading, send
 
 from ..conftest import Place
 from .conftest import Held
@@ -210,3 +210,37 @@ async def test_a_deleted_media_stays_for_the_messages_that_were_accepted_before(
 
 def _with(item: messages.Waiting, attempts: int, accepted_at: float | None = None) -> messages.Waiting:
     return replace(item, attempts=attempts, accepted_at=accepted_at or item.accepted_at)
+
+
+async def test_a_file_changed_by_hand_goes_out_as_it_is_now(ports: Ports, place: Place, photo: Path) -> None:
+    one, other = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(2)]
+    before = await prepare.ensure(ports, one, "image")
+    (place.data_dir / "media" / "shared" / one.id).write_bytes(SMALL_PNG)
+    now = await reading.as_it_lies(ports, one)
+    assert (now.size, now.id) == (len(SMALL_PNG), one.id)
+    after = await prepare.ensure(ports, now, "image")
+    assert isinstance(before, Rendition)
+    assert isinstance(after, Rendition)
+    assert (before.mime, after.mime) == ("image/jpeg", "image/png")
+    assert before.media_key != after.media_key
+    assert await prepare.ensure(ports, other, "image") == before
+    assert await ports.db.read(lambda tx: media_rows.live(tx, one.id)) == now
+
+
+async def test_a_file_that_is_being_written_to_is_looked_at_later(ports: Ports, place: Place) -> None:
+    media = await upload(ports, b"x")
+    path = place.data_dir / "media" / "shared" / media.id
+    path.write_bytes(b"y" * 2_000_000)
+
+    class Growing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ports.volume, name)
+
+        async def stat(self, key: str) -> str | None:
+            with path.open("ab") as file:
+                file.write(b"more")
+            return await ports.volume.stat(key)
+
+    with pytest.raises(Later):
+        await reading.as_it_lies(replace(ports, volume=Growing()), media)
+    assert (await reading.as_it_lies(ports, media)).size == path.stat().st_size
