@@ -46,7 +46,8 @@ def test_a_host_that_no_certificate_can_name_is_left_out(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("why", ["expired", "another name", "damaged", "key of another", "ca of another", "gone"])
-def test_one_that_no_longer_serves_is_made_anew(tmp_path: Path, why: str) -> None:
+def test_one_that_no_longer_serves_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
     made = tls.own(tmp_path, "127.0.0.1")
     ca = trustme.CA()
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
