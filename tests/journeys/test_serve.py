@@ -141,11 +141,11 @@ def test_sigterm_lets_an_upload_in_flight_finish_and_leaves_nothing(served: Serv
     children = served.children()
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
         head = f"POST /v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: {served.headers['Authorization']}\r\n"
-        slow.sendall(f"{head}Content-Type: text/plain\r\nContent-Length: 10\r\n\r\nhalf-".encode())
+        slow.sendall(f"{head}Content-Type: text/plain\r\nContent-Length: {2 << 20}\r\n\r\n".encode() + bytes(1 << 20))
         eventually(lambda: any((served.place.data_dir / "media/parts").iterdir()), 10, served.log.read_text)
         served.processes["serve"].send_signal(signal.SIGTERM)
         eventually(lambda: not _listens(served.port), 10, served.log.read_text)
-        slow.sendall(b"whole")
+        slow.sendall(bytes(1 << 20))
         assert slow.recv(4096).startswith(b"HTTP/1.1 201 ")
     assert served.processes["serve"].wait(40) == 0
     assert gone(children)
