@@ -17,6 +17,7 @@ SOON = {
     ("DELETE", "/v1/users/{username}"),
     ("POST", "/v1/users/logout"),
     ("POST", "/v1/configs/webhook"),
+    ("DELETE", "/v1/settings/application"),
 }
 """Described before they are there."""
 

@@ -1,5 +1,6 @@
 """From instruments to figures that travel: a process's snapshot, and the snapshots of several processes as one list."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +34,9 @@ class Family:
 
 
 def snapshot(*registries: CollectorRegistry) -> Snapshot:
-    """The figures of this process; families in which nothing has been counted yet are left out."""
+    """The figures of this process. Families in which nothing has been counted yet are left out, and what could not be measured (NaN)."""
     return {
-        _name(metric): [(_suffix(metric, sample.name), sample.labels, sample.value) for sample in metric.samples]
+        _name(metric): [(_suffix(metric, one.name), one.labels, one.value) for one in metric.samples if not math.isnan(one.value)]
         for registry in registries
         for metric in registry.collect()
         if metric.type == "gauge" or any(sample.value for sample in metric.samples)

@@ -41,6 +41,8 @@ db_request_duration_us = Summary("db_request_duration_us", "Time that a transact
 callback_queue_size = Gauge("callback_queue_size", "Callbacks that wait, counted up to 50000.", registry=NODE)
 pipeline_queue = Gauge("satchel_pipeline_queue", "Items that wait, counted up to 50000.", ["stage"], registry=NODE)
 pipeline_oldest = Gauge("satchel_pipeline_oldest_seconds", "Age of the item that waits longest; 0 for none.", ["stage"], registry=NODE)
+volume_bytes = Gauge("satchel_volume_bytes", "Size of the media volume, and what of it we may still use.", ["kind"], registry=NODE)
+volume_free_ratio = Gauge("satchel_volume_free_ratio", "Share of the volume that is free, of bytes or of inodes.", registry=NODE)
 db_bytes = Gauge("satchel_db_bytes", "Size of the database.", registry=NODE)
 db_rows = Gauge("satchel_db_rows", "Highest number given to a row: no table has more.", ["table"], registry=NODE)
 

@@ -1,5 +1,6 @@
 """GET /metrics, /v1/metrics, /v1/stats/app, /v1/stats/db: this Webapp's own figures and what the other living processes beat last."""
 
+import math
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,6 +14,7 @@ from satchel.domain.errors import Later
 from satchel.observe import metrics
 from satchel.observe.figures import Family, Sample, Snapshot, merged, snapshot
 from satchel.observe.metrics import FACE, NODE, PROCESS
+from satchel.volume import Volume
 from satchel.webapp import Webapp
 from satchel.webapp.health import FRESH
 from satchel.webapp.replies import reply
@@ -56,6 +58,7 @@ class Figures:
         whole: Snapshot = {}
         try:
             others = await self._webapp.ports.db.read(self._others)
+            await _measure(self._webapp.ports.volume)
             whole = snapshot(NODE)
         except Later:
             pass
@@ -71,6 +74,18 @@ class Figures:
                 metrics.callback_queue_size.set(queue.waiting)
         metrics.db_bytes.set(rows.size(tx, self._webapp.ports.db.dialect))
         return {host.id: host.stats.get("metrics", {}) for host in hosts.living(tx, FRESH)}
+
+
+async def _measure(volume: Volume) -> None:
+    """Free is what is scarcer, bytes or inodes. A volume that is not there has no figures."""
+    try:
+        space = await volume.space()
+    except Later:
+        space = None
+    metrics.volume_bytes.labels("total").set(space.total if space else math.nan)
+    metrics.volume_bytes.labels("free").set(space.free if space else math.nan)
+    shares = [part / whole for part, whole in ((space.free, space.total), (space.inodes_free, space.inodes)) if whole] if space else []
+    metrics.volume_free_ratio.set(min(shares, default=math.nan))
 
 
 def text(families: list[Family]) -> str:
