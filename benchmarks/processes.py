@@ -45,7 +45,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def wait_for(port: int, path: str, pid: int, log: Path) -> None:
     """Until the server answers anything at all. Raises `CannotRun` when it ends or stays silent."""
     deadline = time.monotonic() + START
-    while time.monotonic() < deadline and Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
+    while time.monotonic() < deadline and Path(f"/proc/{pid}").exists() and state(pid) != "Z":
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", path)
@@ -58,7 +58,8 @@ def wait_for(port: int, path: str, pid: int, log: Path) -> None:
     raise CannotRun(f"The server does not answer on port {port}; its log is {log}:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def _state(pid: int) -> str:
+def state(pid: int) -> str:
+    """R, S, Z and so on, as ps shows it."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
 
 
