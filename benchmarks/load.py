@@ -96,6 +96,8 @@ class _Run:
         enough = now >= self._end or (len(self.times) + self.errors) * self._load.size >= self._load.most
         if (not enough or len(self.times) < self._load.least) and connection.kept_alive and self.errors < 100:
             self._next(connection)
+        else:
+            self._epoll.unregister(fd)  # the server may close it while the others are still busy
 
     def _next(self, connection: Connection) -> None:
         fd = connection.fileno()
