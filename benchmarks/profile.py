@@ -72,7 +72,7 @@ def _print_python(raw: str, lines: int) -> None:
 
 
 def _print_native(command: list[str], lines: int) -> None:
-    for title, sort in (("by library", "dso"), ("by function", "dso,symbol"), ("by thread", "tid")):
+    for title, sort in (("by library", "dso"), ("by function", "dso,symbol")):
         print(f"-- native, {title}")
         found = subprocess.run([*command, "--sort", sort], capture_output=True, text=True, check=False).stdout
         print("\n".join([line.rstrip(" -") for line in found.splitlines() if line.strip() and not line.startswith("#")][:lines]))
