@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock
+.PHONY: help setup run test test-slow check lint types docs lock bench-http bench-million bench-cold behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,18 @@ types: setup ## mypy --strict
 
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
+
+bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
+	@$(BIN)/python -m benchmarks.http_peers --write
+
+bench-million: setup ## the cost of a GET with 1,000,000 media against 1,000
+	@$(BIN)/python -m benchmarks.million --write
+
+bench-cold: setup ## what a download from a slow, cold disk costs the others (as root: it throttles the disk)
+	@$(BIN)/python -m benchmarks.cold --write
+
+behave: setup ## how the Webapp answers early refusals, slow clients, ranges and a SIGTERM, as JSON
+	@$(BIN)/python -m benchmarks.behave
 
 lock: ## renew requirements-dev.lock (needs uv)
 	uv lock --upgrade -q
