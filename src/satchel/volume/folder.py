@@ -183,6 +183,9 @@ class Folder:
             while batch := await self._in_thread(_some, listing):
                 yield batch
 
+    def path(self, key: str) -> str:
+        return str(self._root / key)
+
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         path = self._root / key
