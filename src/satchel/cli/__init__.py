@@ -16,6 +16,8 @@ COMMANDS = {
     "sandbox": "satchel.cli.sandbox:sandbox",
     "config": "satchel.cli.config:config",
     "webhook": "satchel.cli.webhook:webhook",
+    "volume": "satchel.cli.volume:volume",
+    "doctor": "satchel.cli.doctor:doctor",
 }
 
 

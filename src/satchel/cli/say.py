@@ -79,7 +79,7 @@ def wants_json() -> bool:
 @contextmanager
 def configuration_errors() -> Iterator[None]:
     """Turn what is wrong with settings, schema or passwords into a sentence and exit code 3."""
-    from satchel.domain.errors import Fault, Later
+    from satchel.domain.errors import VOLUME_MISSING, Fault, Later
     from satchel.settings import SettingsError
 
     try:
@@ -89,6 +89,6 @@ def configuration_errors() -> Iterator[None]:
     except Fault as fault:
         stop(fault.details, CONFIGURATION)
     except Later as later:
-        stop(later.details, UNREACHABLE)
+        stop(later.details, STORAGE if later.situation is VOLUME_MISSING else UNREACHABLE)
     except OSError as error:
         stop(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its path and permissions.", CONFIGURATION)
