@@ -18,6 +18,7 @@ from satchel.egress import Egress
 from satchel.flows import Limits, Ports
 from satchel.postprocess import PIPELINE
 from satchel.settings import Settings, SettingsError
+from satchel.upstream import Upstream
 from satchel.upstream.sandbox import Sandbox
 from satchel.volume.folder import Folder
 from satchel.volume.reading import open_plain
@@ -79,6 +80,44 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         yield Opened(ports, name)
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What a command that only looks may use. `pending`: migrations that are missing."""
+
+    db: Database
+    pending: list[str]
+    volume: Folder
+    upstream: Upstream
+    egress: Egress
+
+
+@asynccontextmanager
+async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
+    """Database and volume as they are: nothing is made, migrated, marked or swept. Raises `SettingsError` where no database is yet."""
+    file = settings.data_dir / "satchel.db"
+    if settings.database.kind == "sqlite" and not file.exists():
+        raise SettingsError(f"There is no database {file}: name the node's --data-dir, or start satchel dev or satchel serve once.")
+    async with AsyncExitStack() as stack:
+        db = database(settings)
+        stack.push_async_callback(db.close)
+        pending = await schema.pending(db)
+        folder = Folder(settings.volume_path, "looking")
+        folder.expect(None if pending else await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_ID)))
+        looked = Looked(db, pending, folder, _upstream(settings, folder), Egress())
+        for engine in (looked.egress, looked.upstream):
+            stack.push_async_callback(engine.close)
+        yield looked
+
+
+def isolation(settings: Settings) -> list[str]:
+    """How far the isolation of a post-processing child reaches on this host. Blocks; raises `Later` where no child can be started."""
+    from satchel.postprocess.worker import Worker
+
+    worker = Worker(settings.postprocess.max_pixels)
+    worker.end()
+    return worker.level
+
+
 async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> None:
     """Tie database and volume together by an id, once. Marked last, so that a crash in between is made good by the next start."""
     known = str(await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4()))))
@@ -95,15 +134,12 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
 def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
     from satchel.postprocess.children import Children
 
-    match settings.upstream.kind:
-        case "sandbox":
-            upstream = Sandbox(settings.upstream, folder.spool, open_plain)
     profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}".encode()).hexdigest()[:16]
     return Ports(
         db=db,
         volume=folder,
         transcoder=Children(settings.postprocess),
-        upstream=upstream,
+        upstream=_upstream(settings, folder),
         egress=Egress(),
         limits=Limits(
             upload=settings.volume.max_upload,
@@ -112,6 +148,12 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
             high_water=settings.volume.high_water,
         ),
     )
+
+
+def _upstream(settings: Settings, folder: Folder) -> Upstream:
+    match settings.upstream.kind:
+        case "sandbox":
+            return Sandbox(settings.upstream, folder.spool, open_plain)
 
 
 def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":

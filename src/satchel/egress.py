@@ -32,13 +32,20 @@ class Egress:
 
     async def call_back(self, url: str, body: bytes, callback_id: str) -> Answer:
         """POST a callback's JSON; its id is the same over all attempts. Never raises for what the other side does: the answer says it."""
+        return await self._ask("POST", url, {"Content-Type": "application/json", "webhook-id": callback_id}, body)
+
+    async def knock(self, url: str) -> Answer:
+        """Ask a webhook's URL for nothing, to see whether somebody answers there."""
+        return await self._ask("GET", url, {})
+
+    async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
         import aiohttp
 
         started = time.monotonic()
         try:
             limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=CONNECT)
-            sent = {"Content-Type": "application/json", "User-Agent": "satchel", "webhook-id": callback_id}
-            async with self._connect().post(url, data=body, headers=sent, timeout=limit, allow_redirects=False) as answer:
+            sent = {**headers, "User-Agent": "satchel"}
+            async with self._connect().request(method, url, data=body, headers=sent, timeout=limit, allow_redirects=False) as answer:
                 result = str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             result = type(error).__name__

@@ -3,7 +3,6 @@
 import json
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,16 +101,6 @@ def test_serve_refuses_a_weak_password_and_an_unknown_setting(tmp_path: Path) ->
     assert (weak.returncode, "8 to 64 characters" in weak.stderr) == (3, True)
     unknown = satchel("serve", "--role", "core", cwd=tmp_path, SATCHEL_VOLUM__PATH="/x")
     assert (unknown.returncode, "SATCHEL_VOLUME__PATH" in unknown.stderr) == (3, True)
-
-
-@pytest.mark.parametrize("command", [["media", "upload"], ["send", "image"], ["sandbox", "phone", "show"], ["webhook", "serve"]])
-def test_client_commands_load_no_engine(command: list[str]) -> None:
-    """What makes a start slow is what it imports: a client command needs neither databases nor servers."""
-    code = "import sys; from satchel.cli import main\ntry:\n main(sys.argv[1:])\nexcept SystemExit:\n print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, env=environment(), check=True)
-    loaded = set(done.stdout.split())
-    heavy = {"aiohttp", "starlette", "uvicorn", "cryptography", "PIL", "apsw", "psycopg", "structlog", "argon2", "jwt", "httpx2"}
-    assert heavy & loaded == set()
 
 
 def test_a_refusal_in_the_middle_of_an_upload_is_told(dev: Dev) -> None:

@@ -61,10 +61,10 @@ def test_a_hundred_megabytes_come_back_as_they_were(dev: Dev, tmp_path: Path) ->
         for number in range(100):
             file.write(block[number:] + block[:number])
     client = Client(Target(dev.url, dev.state["token"], dev.state["ca"]))
-    media_id = client.upload(tmp_path / "big")
+    media_id = client.upload(tmp_path / "big").id
     received = hashlib.sha256()
-    with client.get(media_id) as blocks:
-        for part in blocks:
+    with client.get(media_id) as download:
+        for part in download.blocks:
             received.update(part)
     assert received.hexdigest() == hashlib.sha256((tmp_path / "big").read_bytes()).hexdigest()
 

@@ -1,21 +1,19 @@
 """The docs are true: links lead somewhere, and settings, errors, commands and rooms are the code's."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
 from satchel import settings
-from satchel.cli import main
 from satchel.domain import quantities
 from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
 from satchel.observe.figures import catalogue
 from satchel.webapp.app import routes
+
+from . import write_commands
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -25,15 +23,6 @@ def rows(page: str) -> list[list[str]]:
     """The cells of every table row of a page."""
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-
-
-def commands(command: Any = main, path: tuple[str, ...] = ("satchel",)) -> Iterator[tuple[str, Any]]:
-    context = click.Context(command)
-    if not hasattr(command, "list_commands"):
-        yield " ".join(path), command
-        return
-    for name in command.list_commands(context):
-        yield from commands(command.get_command(context, name), (*path, name))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -77,14 +66,10 @@ def test_errors_are_those_of_the_code() -> None:
 
 
 def test_commands_are_those_of_the_code() -> None:
-    text = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## (satchel .+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
-    assert set(sections) == {name for name, _ in commands()}
-    for name, command in commands():
-        options = {option for param in command.params if isinstance(param, click.Option) for option in param.opts} - {"--help", "-h"}
-        assert options == set(
-            re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(re.findall(r"^- `([^`]+)`", sections[name], re.MULTILINE)))
-        ), name
+    assert write_commands.PAGE.read_text(encoding="utf-8") == write_commands.page(write_commands.introduction()), (
+        "run python -m tests.docs.write_commands"
+    )
+    for name, command in write_commands.commands():
         assert command.epilog and command.epilog.startswith(f"Example: {name}"), name
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import rich_click as click
 
+from satchel.cli import say
+
 COMMANDS = {
     "dev": "satchel.cli.dev:dev",
     "serve": "satchel.cli.serve:serve",
@@ -14,6 +16,8 @@ COMMANDS = {
     "sandbox": "satchel.cli.sandbox:sandbox",
     "config": "satchel.cli.config:config",
     "webhook": "satchel.cli.webhook:webhook",
+    "volume": "satchel.cli.volume:volume",
+    "doctor": "satchel.cli.doctor:doctor",
 }
 
 
@@ -29,6 +33,13 @@ class Lazy(click.RichGroup):
             return None
         module, _, name = where.partition(":")
         return getattr(importlib.import_module(module), name)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nsatchel: interrupted.", err=True)
+            ctx.exit(say.INTERRUPTED)
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -28,7 +28,8 @@ def phone() -> None:
 )
 @click.option("--wait", metavar="TIME", help="Wait so long (10s, 2m) for the newest message and its media to arrive.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the sandbox answers.")
-def show(number: str, url: str | None, data_dir: Path, wait: str | None, as_json: bool) -> None:
+@click.option("--quiet", is_flag=True, help="Print nothing but the message ids.")
+def show(number: str, url: str | None, data_dir: Path, wait: str | None, as_json: bool, quiet: bool) -> None:
     """Show what a phone has received, the oldest first."""
     import json
 
@@ -37,8 +38,8 @@ def show(number: str, url: str | None, data_dir: Path, wait: str | None, as_json
         click.echo(json.dumps(said, ensure_ascii=False, indent=2))
         return
     for message in said["messages"]:
-        click.echo(line(message))
-    if not said["messages"]:
+        click.echo(message["id"] if quiet else line(message))
+    if not said["messages"] and not quiet:
         click.echo(f"{number} has received nothing yet.", err=True)
 
 

@@ -1,23 +1,85 @@
 """How commands end: the answer on stdout, everything else on stderr, and an exit code that says what kind of trouble it was."""
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
-UNEXPECTED, USAGE, CONFIGURATION, NOT_ALLOWED, NOT_FOUND, REFUSED, STORAGE, UNREACHABLE = range(1, 9)
+import click
+
+UNEXPECTED, USAGE, CONFIGURATION, NOT_ALLOWED, NOT_FOUND, REFUSED, STORAGE, UNREACHABLE, TIMED_OUT, PROBLEMS, PARTLY = range(1, 12)
+INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    UNEXPECTED: "unexpected failure",
+    USAGE: "wrong usage",
+    CONFIGURATION: "configuration invalid",
+    NOT_ALLOWED: "not authenticated, or not allowed",
+    NOT_FOUND: "not found",
+    REFUSED: "refused (type, size, content)",
+    STORAGE: "storage: volume full, read-only or missing",
+    UNREACHABLE: "node, network or database unreachable",
+    TIMED_OUT: "waited in vain",
+    PROBLEMS: "a check found problems",
+    PARTLY: "partly done: some of several failed",
+    INTERRUPTED: "interrupted",
+}
+CODES = {
+    USAGE: (1009, "Parameter value is not valid"),
+    NOT_ALLOWED: (1005, "Access denied"),
+    NOT_FOUND: (1006, "Resource not found"),
+    STORAGE: (1005, "Access denied"),
+    UNREACHABLE: (1011, "Service not ready"),
+}
+"""What the contract's envelope says for trouble that no node has told us of; everything else is a generic error."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that went wrong. `error`: code, title and details as the node gave them."""
+
+    sentence: str
+    exit_code: int
+    error: tuple[int, str, str] | None = None
+
+    def told(self, about: str) -> "Failure":
+        """The same, with the object it is about in front."""
+        code, title, details = self._error()
+        return Failure(f"{about}: {self.sentence}", self.exit_code, (code, title, f"{about}: {details}"))
+
+    def json(self) -> dict[str, int | str]:
+        return dict(zip(("code", "title", "details"), self._error(), strict=True))
+
+    def _error(self) -> tuple[int, str, str]:
+        return self.error or (*CODES.get(self.exit_code, (1000, "Generic error")), self.sentence)
 
 
 def stop(sentence: str, code: int) -> NoReturn:
     """Say one sentence on stderr and end."""
-    sys.stderr.write(f"satchel: {sentence}\n")
+    fail([Failure(sentence, code)], code)
+
+
+def fail(failures: Sequence[Failure], code: int) -> NoReturn:
+    """Say what went wrong and end: a sentence each, or with --json the contract's envelope."""
+    if wants_json():
+        sys.stderr.write(json.dumps({"errors": [failure.json() for failure in failures]}, ensure_ascii=False) + "\n")
+    else:
+        sys.stderr.write("".join(f"satchel: {failure.sentence}\n" for failure in failures))
     sys.exit(code)
+
+
+def wants_json() -> bool:
+    """Whether the running command was given --json."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("as_json"))
 
 
 @contextmanager
 def configuration_errors() -> Iterator[None]:
     """Turn what is wrong with settings, schema or passwords into a sentence and exit code 3."""
-    from satchel.domain.errors import Fault, Later
+    from satchel.domain.errors import VOLUME_MISSING, Fault, Later
     from satchel.settings import SettingsError
 
     try:
@@ -27,6 +89,6 @@ def configuration_errors() -> Iterator[None]:
     except Fault as fault:
         stop(fault.details, CONFIGURATION)
     except Later as later:
-        stop(later.details, UNREACHABLE)
+        stop(later.details, STORAGE if later.situation is VOLUME_MISSING else UNREACHABLE)
     except OSError as error:
         stop(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its path and permissions.", CONFIGURATION)

@@ -1,10 +1,12 @@
 """`satchel send`: upload a file and send it."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from satchel.cli.media import upload_one
 from satchel.cli.target import client_options
 
 if TYPE_CHECKING:
@@ -20,17 +22,25 @@ def send() -> None:
 @click.option("--to", required=True, metavar="NUMBER", help="The recipient, with country code.")
 @click.option("--caption", metavar="TEXT", help="Shown with the picture.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print both ids as JSON.")
 @client_options
-def image(client: "Client", to: str, caption: str | None, file: Path) -> None:
+def image(client: "Client", to: str, caption: str | None, file: Path, as_json: bool) -> None:
     """Upload a JPEG or PNG, send it as an image and print the message id."""
-    click.echo(client.send("image", to, client.upload(file), caption))
+    media_id = upload_one(client, file, None).id
+    _say(client.send("image", to, media_id, caption), media_id, as_json)
 
 
 @send.command(epilog="Example: satchel send document --to 12025550111 bill.pdf")
 @click.option("--to", required=True, metavar="NUMBER", help="The recipient, with country code.")
 @click.option("--caption", metavar="TEXT", help="Shown in place of the file name.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print both ids as JSON.")
 @client_options
-def document(client: "Client", to: str, caption: str | None, file: Path) -> None:
+def document(client: "Client", to: str, caption: str | None, file: Path, as_json: bool) -> None:
     """Upload any file, send it as a document and print the message id."""
-    click.echo(client.send("document", to, client.upload(file), caption, file.name))
+    media_id = upload_one(client, file, None).id
+    _say(client.send("document", to, media_id, caption, file.name), media_id, as_json)
+
+
+def _say(message_id: str, media_id: str, as_json: bool) -> None:
+    click.echo(json.dumps({"message": {"id": message_id}, "media": {"id": media_id}}) if as_json else message_id)

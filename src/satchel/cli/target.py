@@ -13,7 +13,7 @@ from satchel.cli import say
 from satchel.cli.state import DATA_DIR, state_of
 
 if TYPE_CHECKING:
-    from satchel.client import ClientError
+    from satchel.client import ClientError, FileUnreadable, Unreachable
 
 STORAGE = {"volume-full", "volume-not-writable", "volume-missing"}
 
@@ -40,14 +40,22 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def errors() -> Iterator[None]:
     """Turn what a client raises into a sentence and an exit code."""
-    from satchel.client import ClientError, Unreachable
+    from satchel.client import ClientError, FileUnreadable, Unreachable
 
     try:
         yield
-    except Unreachable as error:
-        say.stop(str(error), say.UNREACHABLE)
-    except ClientError as error:
-        say.stop(str(error), _code(error))
+    except (ClientError, FileUnreadable, Unreachable) as error:
+        failure = failure_of(error)
+        say.fail([failure], failure.exit_code)
+
+
+def failure_of(error: "ClientError | FileUnreadable | Unreachable") -> say.Failure:
+    """What a client raised, as it is told."""
+    from satchel.client import ClientError, Unreachable
+
+    if isinstance(error, ClientError):
+        return say.Failure(str(error), _code(error), (error.code or 1000, error.title, error.details))
+    return say.Failure(str(error), say.UNREACHABLE if isinstance(error, Unreachable) else say.UNEXPECTED)
 
 
 def sandbox_url(given: str | None, data_dir: Path) -> str:
@@ -75,4 +83,5 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
 def _code(error: "ClientError") -> int:
     if error.slug in STORAGE:
         return say.STORAGE
-    return {401: say.NOT_ALLOWED, 403: say.NOT_ALLOWED, 404: say.NOT_FOUND, 503: say.UNREACHABLE}.get(error.status, say.REFUSED)
+    known = {401: say.NOT_ALLOWED, 403: say.NOT_ALLOWED, 404: say.NOT_FOUND, 429: say.UNREACHABLE, 503: say.UNREACHABLE}
+    return known.get(error.status, say.REFUSED if error.status < 500 else say.UNEXPECTED)

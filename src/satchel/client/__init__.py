@@ -1,74 +1,98 @@
-"""A typed client for the node's HTTP API. Imports nothing else of Satchel, so it works against any node that speaks the contract.
+"""A typed client for the node's HTTP API. Imports nothing else of Satchel, so it works against any node that speaks the contract."""
 
-On the standard library's http.client: a command must start in a fifth of a second, half of which a larger library takes to import.
-"""
-
-import http.client
 import json
 import mimetypes
-import ssl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
-BLOCK = 256 * 1024
-TIMEOUT = 300.0
-"""Seconds that the other side may stay silent."""
+from satchel.client.connection import Unreachable, connect
+from satchel.client.transport import ClientError, FileUnreadable, Moved, Target, Transport, Watched, unwatched
 
-
-class ClientError(Exception):
-    """The node said no. `code`, `title`, `details`: from its envelope; `status`: of HTTP; `slug`: the header Satchel-Error."""
-
-    def __init__(self, status: int, code: int, title: str, details: str, slug: str) -> None:
-        super().__init__(f"{details or title} (HTTP {status}{f', code {code}' if code else ''})")
-        self.status = status
-        self.code = code
-        self.title = title
-        self.details = details
-        self.slug = slug
-
-
-class Unreachable(Exception):
-    """Nobody answers at the address, or the connection broke."""
+__all__ = ["Client", "ClientError", "Download", "FileUnreadable", "Media", "Page", "Target", "Unreachable", "Uploaded", "connect"]
+LISTING = "/_satchel/v1/media"
 
 
 @dataclass(frozen=True)
-class Target:
-    """`url`: of the node; `token`: a bearer token; `ca`: a PEM file to trust over https besides the machine's own."""
+class Uploaded:
+    """`mime`: what it was uploaded as; `size`: bytes."""
 
-    url: str
-    token: str
-    ca: str | None = None
+    id: str
+    mime: str
+    size: int
 
-    def __repr__(self) -> str:
-        return f"Target(url={self.url!r})"
+
+@dataclass(frozen=True)
+class Download:
+    """`size`: bytes; the blocks are read once, to their end."""
+
+    size: int
+    blocks: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class Media:
+    """One media of the node's list. `size`: bytes; times: RFC 3339, network time; `file`: its path on the media volume."""
+
+    id: str
+    direction: str
+    mime: str
+    size: int
+    sha256: str
+    state: str
+    user: str | None
+    created_at: str
+    last_used_at: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """`now`: the node's network time, RFC 3339."""
+
+    media: list[Media]
+    now: str
 
 
 class Client:
     """Every call opens a connection of its own and raises `ClientError` or `Unreachable`."""
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self._transport = Transport(target)
 
-    def upload(self, path: Path, mime: str | None = None) -> str:
-        """Store a file, streamed; the media id. `mime`: guessed from the name unless given."""
+    def upload(self, path: Path, mime: str | None = None, moved: Moved = unwatched) -> Uploaded:
+        """Store a file, streamed. `mime`: guessed from the name unless given. Raises `FileUnreadable`."""
         mime = mime or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        with path.open("rb") as file:
-            answer = self._json("POST", "/v1/media", file, {"Content-Type": mime, "Content-Length": str(path.stat().st_size)})
-        return str(answer["media"][0]["id"])
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            headers = {"Content-Type": mime, "Content-Length": str(size)}
+            answer = self._transport.json("POST", "/v1/media", Watched(file, size, moved), headers)
+        return Uploaded(str(answer["media"][0]["id"]), mime, size)
 
     @contextmanager
-    def get(self, media_id: str) -> Iterator[Iterator[bytes]]:
-        """The bytes of a media, in blocks."""
-        with self._answer("GET", f"/v1/media/{media_id}") as answer:
-            yield self._blocks(answer)
+    def get(self, media_id: str) -> Iterator[Download]:
+        """The bytes of a media."""
+        with self._transport.answer("GET", _media(media_id)) as answer:
+            yield Download(answer.length or 0, self._transport.blocks(answer))
 
     def delete(self, media_id: str) -> None:
         """Delete a media."""
-        self._json("DELETE", f"/v1/media/{media_id}")
+        self._transport.json("DELETE", _media(media_id))
+
+    def info(self, media_id: str) -> Media:
+        """What the node knows of a media."""
+        return _read(self._transport.json("GET", f"{LISTING}/{quote(media_id, safe='')}")["media"][0])
+
+    def pages(self, page_size: int = 100, **filters: str) -> Iterator[Page]:
+        """All media, the newest first, a request a page. `filters`: direction, user, mime. A page may be empty before the last one."""
+        query: str | None = urlencode({"limit": page_size, **filters})
+        while query is not None:
+            said, query = self._transport.page("GET", f"{LISTING}?{query}")
+            yield Page([_read(media) for media in said["media"]], str(said["now"]))
 
     def send(
         self, type_: Literal["image", "document"], to: str, media_id: str, caption: str | None = None, filename: str | None = None
@@ -76,93 +100,20 @@ class Client:
         """Send a media to a number; the message id. What becomes of it is told by callbacks."""
         media = {"id": media_id, "caption": caption, "filename": filename}
         body = {"to": to, "type": type_, type_: {name: value for name, value in media.items() if value is not None}}
-        return str(self._json("POST", "/v1/messages", json.dumps(body).encode())["messages"][0]["id"])
-
-    def _json(self, method: str, path: str, body: bytes | BinaryIO | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
-        with self._answer(method, path, body, headers) as answer, self._talking():
-            said: dict[str, Any] = json.loads(answer.read())
-        return said
-
-    @contextmanager
-    def _answer(
-        self, method: str, path: str, body: bytes | BinaryIO | None = None, headers: dict[str, str] | None = None
-    ) -> Iterator[http.client.HTTPResponse]:
-        """The answer to a request, if it is a 2xx."""
-        connection, prefix = connect(self._target.url, self._target.ca)
-        try:
-            with self._talking():
-                given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}
-                try:
-                    connection.request(method, prefix + path, body, given)
-                except (BrokenPipeError, ConnectionResetError):
-                    if connection.sock is None:
-                        raise
-                    # A node that refuses an upload early has answered and does not read on.
-                answer = connection.getresponse()
-                if answer.status >= 300:
-                    raise _error(answer)
-            yield answer
-        finally:
-            connection.close()
-
-    def _blocks(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
-        left = answer.length or 0
-        with self._talking():
-            while block := answer.read(BLOCK):
-                left -= len(block)
-                yield block
-        if left:
-            raise Unreachable(f"{self._target.url} broke off {left} bytes before the end: fetch it again.")
-
-    @contextmanager
-    def _talking(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unreachable(_why(self._target.url, error)) from error
+        return str(self._transport.json("POST", "/v1/messages", json.dumps(body).encode())["messages"][0]["id"])
 
 
-def connect(url: str, ca: str | None = None) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address.
-
-    `ca`: a PEM file of certificates to trust over https, besides the machine's own.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Unreachable(f"{url} is no address such as http://127.0.0.1:9090.")
-    path = parts.path.rstrip("/")
-    if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK), path
-    context = _trust(ca)
-    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK, context=context), path
-
-
-def _trust(ca: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if ca:
-        try:
-            context.load_verify_locations(ca)
-        except OSError as error:
-            raise Unreachable(f"The CA file {ca} cannot be used ({error.strerror or error}): name a PEM file that can be read.") from error
-    return context
-
-
-def _why(url: str, error: Exception) -> str:
-    """What a person can do about an address that does not answer as it should."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"The certificate of {url} is not trusted ({error.verify_message}): name the PEM file of its CA in SATCHEL_CA."
-    if isinstance(error, ssl.SSLError):
-        return f"{url} does not speak TLS as it should ({error.reason}): is the node there started with https?"
-    return (
-        f"{url} does not answer as it should ({type(error).__name__}): is the node running there, and with http or https as in the address?"
-    )
-
-
-def _error(answer: http.client.HTTPResponse) -> ClientError:
-    slug = answer.headers.get("Satchel-Error", "")
+def _opened(path: Path) -> BinaryIO:
     try:
-        said = json.loads(answer.read())["errors"][0]
-        return ClientError(answer.status, int(said["code"]), str(said["title"]), str(said.get("details", "")), slug)
-    except (ValueError, KeyError, IndexError, TypeError):
-        details = "There is no media with this id: it was never uploaded here, or it was deleted." if answer.status == 404 else ""
-        return ClientError(answer.status, 0, answer.reason, details, slug)
+        return path.open("rb")
+    except OSError as error:
+        raise FileUnreadable(str(path), error.strerror) from error
+
+
+def _media(media_id: str) -> str:
+    return f"/v1/media/{quote(media_id, safe='')}"
+
+
+def _read(said: dict[str, Any]) -> Media:
+    """What a later version says beyond this is left out."""
+    return Media(**{item.name: said[item.name] for item in fields(Media)})

@@ -105,6 +105,8 @@ class Postgres:
         "epoch": "double precision",
         "lane_storage": "WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000)",
         "database_bytes": "pg_database_size(current_database())",
+        "tables": "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema()",
+        "version": "'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)",
     }
 
     def __init__(self, url: str, idle_limit: float = 15.0) -> None:

@@ -45,6 +45,23 @@ async def migrate(db: Database) -> list[str]:
     return await db.write(apply)
 
 
+async def pending(db: Database) -> list[str]:
+    """The names of the migrations that are missing, without applying them. Raises `Fault` as `migrate` does."""
+
+    def look(tx: Tx) -> list[str]:
+        begun = tx.one(f"SELECT 1 FROM ({db.dialect['tables']}) AS tables WHERE name = 'migration'")
+        return [migration.name for migration in (_missing(tx) if begun else migrations())]
+
+    return await db.read(look)
+
+
+def version(tx: Tx, db: Database) -> str:
+    """The version of the database itself, such as `SQLite 3.51.3`."""
+    row = tx.one(f"SELECT {db.dialect['version']}")
+    assert row is not None, "a value has a row"
+    return str(row[0])
+
+
 def _missing(tx: Tx) -> list[Migration]:
     applied: dict[int, str] = dict(tx.all("SELECT version, sha256 FROM migration"))
     known = migrations()

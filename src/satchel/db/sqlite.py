@@ -85,6 +85,8 @@ class Sqlite:
         "epoch": "REAL",
         "lane_storage": "",
         "database_bytes": "page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        "tables": "SELECT name FROM sqlite_master WHERE type = 'table'",
+        "version": "'SQLite ' || sqlite_version()",
     }
 
     def __init__(self, path: Path) -> None:

@@ -104,6 +104,9 @@ class Volume(Protocol):
         Of each its name and when it was last changed (wall time, seconds).
         """
 
+    def path(self, key: str) -> str:
+        """Where people find the file of a key, whether it is there or not: an absolute path. Looks at nothing."""
+
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""
 

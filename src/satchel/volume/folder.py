@@ -74,10 +74,14 @@ class Folder:
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             self._write_marker(known_id)
-        self._id = known_id
+        self.expect(known_id)
         if self.is_ours():
             self._require()
             self._sweep()
+
+    def expect(self, known_id: str | None) -> None:
+        """Expect the volume with this id and change nothing on it."""
+        self._id = known_id
 
     async def present(self) -> bool:
         return await self._in_thread(self.is_ours)
@@ -182,6 +186,9 @@ class Folder:
         with listing:
             while batch := await self._in_thread(_some, listing):
                 yield batch
+
+    def path(self, key: str) -> str:
+        return str(self._root / key)
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:

@@ -13,6 +13,7 @@ from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
 from satchel.webapp.figures import Figures
 from satchel.webapp.health import Health, Live, Ready
+from satchel.webapp.listing import MediaListing, OneListed
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages
 from satchel.webapp.openapi import Document
@@ -40,6 +41,8 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/openapi.json", Document(), methods=["GET"]),
         Route("/metrics", Figures(webapp, ()), methods=["GET"]),
         Route("/", Live(), methods=["GET"]),
+        Route("/_satchel/v1/media", MediaListing(webapp), methods=["GET"]),
+        Route("/_satchel/v1/media/{id:path}", OneListed(webapp), methods=["GET"]),
         Route("/_satchel/v1/upstream-events", UpstreamEvents(webapp), methods=["POST"]),
         Route("/_satchel/livez", Live(), methods=["GET"]),
         Route("/_satchel/readyz", Ready(webapp), methods=["GET"]),

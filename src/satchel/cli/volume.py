@@ -1,0 +1,101 @@
+"""`satchel volume`: the media volume of this host."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from satchel import build
+from satchel.cli import say
+from satchel.domain.limits import reserve
+from satchel.domain.quantities import shown_share, shown_size
+from satchel.flows import usage
+from satchel.flows.usage import Kind, Usage
+from satchel.settings import DATA_DIR, Settings, SettingsError, load
+
+WIDTH = 32
+
+
+@click.group()
+def volume() -> None:
+    """The media volume of this host."""
+
+
+@volume.command(epilog="Example: satchel volume df --data-dir /var/lib/satchel")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database and, unless set, the volume."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def df(data_dir: Path, as_json: bool) -> None:
+    """Show what fills the volume. Figures of media and renditions are those of their rows; parts and strays are looked up in the folder."""
+    with say.configuration_errors():
+        settings = load(data_dir, os.environ)
+        measured = asyncio.run(_measure(settings))
+    if as_json:
+        click.echo(json.dumps(document(settings, measured)))
+        return
+    click.echo("\n".join(lines(settings, measured)))
+    for warning in warnings(settings, measured):
+        click.echo(f"satchel: {warning}", err=True)
+
+
+async def _measure(settings: Settings) -> Usage:
+    async with build.looked_at(settings) as looked:
+        if looked.pending:
+            raise SettingsError(f"The database lacks {', '.join(looked.pending)}: run satchel migrate.")
+        return await usage.measure(looked.db, looked.volume, settings.volume_path)
+
+
+def document(settings: Settings, measured: Usage) -> dict[str, Any]:
+    """Everything in bytes."""
+    space = measured.space
+    return {
+        "path": str(settings.volume_path),
+        "file_system": measured.file_system,
+        **asdict(space),
+        "used": space.total - space.free,
+        "high_water": int(space.total * settings.volume.high_water),
+        "reserve": reserve(space.total),
+        "kinds": {kind.name: {name: value for name, value in asdict(kind).items() if name != "name"} for kind in measured.kinds},
+        "warnings": warnings(settings, measured),
+    }
+
+
+def lines(settings: Settings, measured: Usage) -> Iterator[str]:
+    """What people see."""
+    space = measured.space
+    used = space.total - space.free
+    marks = f"high-water {shown_share(settings.volume.high_water)}, uploads refused below {shown_size(reserve(space.total))} free"
+    yield f"Volume {settings.volume_path}  ({measured.file_system})   {marks}"
+    share = used / space.total if space.total else 0.0
+    yield f"[{bar(share, settings.volume.high_water)}]  {share:.0%} used   {shown_size(space.free)} of {shown_size(space.total)} free"
+    yield from map(_line, measured.kinds)
+
+
+def bar(share: float, mark: float) -> str:
+    """How full it is, and where the high-water mark stands."""
+    full, empty, stop = "■□|" if (sys.stdout.encoding or "").lower().startswith("utf") else "#.|"
+    cells = [full if number < round(share * WIDTH) else empty for number in range(WIDTH)]
+    cells.insert(round(mark * WIDTH), stop)
+    return "".join(cells)
+
+
+def warnings(settings: Settings, measured: Usage) -> list[str]:
+    """What is above a mark."""
+    space, found = measured.space, []
+    if space.free < reserve(space.total):
+        found.append(f"Only {shown_size(space.free)} are free: uploads are refused. Delete media or enlarge {settings.volume_path}.")
+    elif space.total - space.free > settings.volume.high_water * space.total:
+        found.append(f"The volume is above its high-water mark ({shown_share(settings.volume.high_water)}): delete media or enlarge it.")
+    return found
+
+
+def _line(kind: Kind) -> str:
+    source = f"by the {kind.source}" if kind.looked is None else f"among the first {kind.looked:,} files of the folder"
+    return f"{kind.name:<11} {shown_size(kind.bytes):>11}   {kind.files:>11,} files   {source}"

@@ -1,0 +1,151 @@
+"""Requests and answers over the standard library's http.client.
+
+A command must start in a fifth of a second, half of which a larger library takes to import.
+"""
+
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from satchel.client.connection import BLOCK, Unreachable, connect, why
+
+NEXT = re.compile(r'<[^>]*\?([^>]*)>\s*;\s*rel="?next"?')
+Moved = Callable[[int], object]
+"""Is told how many bytes have just gone over the wire."""
+
+
+class ClientError(Exception):
+    """The node said no. `code`, `title`, `details`: from its envelope; `status`: of HTTP; `slug`: the header Satchel-Error."""
+
+    def __init__(self, status: int, code: int, title: str, details: str, slug: str) -> None:
+        super().__init__(f"{details or title} (HTTP {status}{f', code {code}' if code else ''})")
+        self.status = status
+        self.code = code
+        self.title = title
+        self.details = details
+        self.slug = slug
+
+
+class FileUnreadable(Exception):
+    """A file to upload cannot be read to its end."""
+
+    def __init__(self, path: str, why: object) -> None:
+        super().__init__(f"{path} cannot be read to its end ({why}): upload it again.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """`url`: of the node; `token`: a bearer token; `ca`: a PEM file to trust over https besides the machine's own."""
+
+    url: str
+    token: str
+    ca: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Target(url={self.url!r})"
+
+
+def unwatched(count: int) -> None:
+    """For callers whom progress does not interest."""
+
+
+class Watched:
+    """A file on its way up: exactly `size` bytes of it, each block told of. Raises `FileUnreadable`, also when it turns out shorter."""
+
+    def __init__(self, file: BinaryIO, size: int, moved: Moved) -> None:
+        self._file, self._left, self._moved = file, size, moved
+
+    def read(self, most: int = BLOCK) -> bytes:
+        try:
+            block = self._file.read(min(most, self._left))
+        except OSError as error:
+            raise FileUnreadable(self._file.name, error.strerror) from error
+        if not block and self._left:
+            raise FileUnreadable(self._file.name, f"it became {self._left} bytes shorter while it was being sent")
+        self._left -= len(block)
+        self._moved(len(block))
+        return block
+
+
+Body = bytes | Watched | None
+
+
+class Transport:
+    """Every call opens a connection of its own and raises `ClientError` or `Unreachable`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def json(self, method: str, path: str, body: Body = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """A call that answers JSON."""
+        return self.page(method, path, body, headers)[0]
+
+    def page(self, method: str, path: str, body: Body = None, headers: dict[str, str] | None = None) -> tuple[dict[str, Any], str | None]:
+        """The same, and the query of the page behind this one."""
+        with self.answer(method, path, body, headers) as answer, self._talking():
+            said: dict[str, Any] = json.loads(answer.read())
+            following = NEXT.search(answer.headers.get("Link", ""))
+        return said, following[1] if following else None
+
+    @contextmanager
+    def answer(
+        self, method: str, path: str, body: Body = None, headers: dict[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a request, if it is a 2xx."""
+        connection, prefix = connect(self._target.url, self._target.ca)
+        try:
+            with self._talking():
+                given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}
+                try:
+                    connection.request(method, prefix + path, body, given)
+                except (BrokenPipeError, ConnectionResetError):
+                    if connection.sock is None:
+                        raise
+                    # A node that refuses an upload early has answered and does not read on.
+                answer = connection.getresponse()
+                if answer.status >= 300:
+                    raise _error(answer, path)
+            yield answer
+        finally:
+            connection.close()
+
+    def blocks(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        """The body of an answer, checked to be whole."""
+        left = answer.length or 0
+        with self._talking():
+            while block := answer.read(BLOCK):
+                left -= len(block)
+                yield block
+        if left:
+            raise Unreachable(f"{self._target.url} broke off {left} bytes before the end: fetch it again.")
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unreachable(why(self._target.url, error)) from error
+
+
+def _error(answer: http.client.HTTPResponse, path: str) -> ClientError:
+    slug = answer.headers.get("Satchel-Error", "")
+    try:
+        code, title, details = _said(json.loads(answer.read()))
+    except (ValueError, KeyError, IndexError, TypeError):
+        code, title, details = 0, answer.reason, ""
+    if answer.status == 404 and path.startswith("/v1/media/"):  # the one answer of the contract without a body
+        code, title = code or 1006, title or "Resource not found"
+        details = details or f"There is no media {path.rpartition('/')[2]}: it was never uploaded here, or it was deleted."
+    return ClientError(answer.status, code, title, details, slug)
+
+
+def _said(body: dict[str, Any]) -> tuple[int, str, str]:
+    """Code, title and details of the contract's envelope or of a problem (RFC 9457)."""
+    if "errors" in body:
+        said = body["errors"][0]
+        return int(said["code"]), str(said["title"]), str(said.get("details", ""))
+    return int(body["onprem_code"]), str(body["title"]), str(body.get("detail", ""))

@@ -1,0 +1,152 @@
+"""Is a node in a state to work? Each check looks at one thing, changes nothing that lasts, and says what to do. No secret is ever told."""
+
+import asyncio
+import statistics
+import time
+import timeit
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from satchel.db import Database, Tx, hosts, schema, settings, users
+from satchel.domain.errors import Fault, Later
+from satchel.domain.limits import reserve
+from satchel.domain.quantities import shown_share, shown_size
+from satchel.egress import Egress
+from satchel.flows import access
+from satchel.upstream import Upstream
+from satchel.volume import Space, Volume, figures
+
+FRESH = 5.0
+"""A Coreapp whose last beat is older, in seconds, counts as gone."""
+SKEW, SLOW_QUERY, SLOW_FSYNC, SLOW_HASH, FEW_INODES = 2.0, 0.1, 0.1, 0.5, 0.05
+"""Seconds, and a share: what is beyond is worth a warning."""
+FACTORY = ("", "secret")
+DEAF = {
+    "ClientConnectorDNSError": "its name does not resolve",
+    "ClientConnectorError": "nobody listens there",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
+    "TimeoutError": "it does not answer in time",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level`: ok, warning (it works, but look at it) or problem."""
+
+    level: Literal["ok", "warning", "problem"]
+    text: str
+
+
+async def database(db: Database, pending: list[str]) -> Finding:
+    """Reachable, how fast, and its schema."""
+    if pending:
+        return Finding("problem", f"the schema lacks {', '.join(pending)}: run satchel migrate")
+    version = await db.read(lambda tx: schema.version(tx, db))
+    seconds = statistics.median([(await _clock(db))[1] for _ in range(5)])
+    level: Literal["ok", "warning"] = "warning" if seconds > SLOW_QUERY else "ok"
+    return Finding(level, f"{version}, schema up to date, a query takes {seconds * 1000:.1f} ms")
+
+
+async def clock(db: Database) -> Finding:
+    """This host's clock against the database's."""
+    far = min([await _clock(db) for _ in range(3)], key=lambda told: told[1])[0]
+    if abs(far) > SKEW:
+        side = "ahead of" if far > 0 else "behind"
+        return Finding("warning", f"this host is {abs(far):.1f} s {side} the database (limit {SKEW:g} s): let both follow a time server")
+    return Finding("ok", f"this host and the database agree to {max(abs(far), 0.01):.2f} s")
+
+
+async def _clock(db: Database) -> tuple[float, float]:
+    """How far this host is ahead of the database, and how long the question took, both in seconds."""
+    asked = time.time()
+    told = await db.read(lambda tx: tx.one("SELECT :now"))
+    answered = time.time()
+    assert told is not None, "a value has a row"
+    return (asked + answered) / 2 - float(told[0]), answered - asked
+
+
+async def volume(engine: Volume, root: Path, high_water: float) -> Finding:
+    """There, ours, writable, durable; its room."""
+    if not await engine.present():
+        return Finding("problem", f"{root} is not the volume of this database (its .satchel-volume is absent or another's): mount it")
+    try:
+        seconds, same = await asyncio.to_thread(figures.try_out, root / "parts")
+    except OSError as error:
+        return Finding("problem", f"{root} cannot be written to ({error.strerror}): check its owner, mount and room")
+    if not same:
+        return Finding("problem", f"a rename on {root} does not keep the file: use a local disk or NFS")
+    space = await engine.space()
+    tight = _tight(space, high_water)
+    fsync = f"writable, fsync {seconds * 1000:.1f} ms, rename atomic"
+    text = f"{fsync}, {shown_size(space.free)} of {shown_size(space.total)} free{f': {tight}' if tight else ''}"
+    return Finding("warning" if tight or seconds > SLOW_FSYNC else "ok", text)
+
+
+def _tight(space: Space, high_water: float) -> str:
+    """What there is too little of."""
+    if space.free < reserve(space.total):
+        return "uploads are refused; delete media or enlarge the volume"
+    if space.total - space.free > high_water * space.total:
+        return f"above the high-water mark of {shown_share(high_water)}; delete media or enlarge the volume"
+    if space.inodes and space.inodes_free < FEW_INODES * space.inodes:
+        return f"only {space.inodes_free} inodes are left; delete media or enlarge the volume"
+    return ""
+
+
+async def webhook(db: Database, egress: Egress) -> Finding:
+    """Whether somebody answers at the URL for callbacks. Sends no callback."""
+    url = (await db.read(settings.application)).get("webhooks", {}).get("url")
+    if not url:
+        return Finding("warning", "no URL is set: callbacks are kept as unsent (set webhooks.url with PATCH /v1/settings/application)")
+    answer = await egress.knock(url)
+    if not answer.result.isdigit():
+        why = DEAF.get(answer.result, f"it does not answer as it should, {answer.result}")
+        return Finding("problem", f"{shown(url)}: {why}; start it there, or set another webhooks.url")
+    broken = 500 <= int(answer.result) != 501  # a receiver that knows nothing but POST may say 501
+    hint = ": look at its log" if broken else ""
+    return Finding("warning" if broken else "ok", f"{shown(url)} answers within {answer.ms} ms ({answer.result} to a GET){hint}")
+
+
+def shown(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+async def upstream(db: Database, engine: Upstream) -> Finding:
+    """What the living Coreapps say of it; without one, what it says itself."""
+    cores = [host for host in await db.read(lambda tx: hosts.all_of(tx, "core")) if host.age < FRESH]
+    lost = [host.id for host in cores if host.stats.get("upstream") != "connected"]
+    if lost:
+        return Finding("problem", f"{engine.name}: not connected from {', '.join(lost)}; the log of Coreapp says why")
+    if cores:
+        return Finding("ok", f"{engine.name}, connected from {len(cores)} Coreapp{'s' if len(cores) > 1 else ''}")
+    try:
+        await engine.state()
+    except (Fault, Later) as error:
+        return Finding("problem", f"no Coreapp runs (satchel serve --role core starts one). {error.details}")
+    return Finding("warning", f"{engine.name} answers, but no Coreapp runs: start one with satchel serve --role core")
+
+
+async def admin(db: Database) -> Finding:
+    """Somebody can log in, and not with a password that everybody knows."""
+
+    def look(tx: Tx) -> str | None:
+        user = users.find(tx, users.ADMIN)
+        return None if user is None else user.password_hash
+
+    known = await db.read(look)
+    if known is None:
+        return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
+    if any([await asyncio.to_thread(access.fits, known, password) for password in FACTORY]):
+        return Finding("problem", "the administrator has the factory password or an empty one: set SATCHEL_ADMIN_PASSWORD and restart")
+    return Finding("ok", "there is one, and the factory password does not open the door")
+
+
+async def password() -> Finding:
+    """How long a login works on this host."""
+    seconds = await asyncio.to_thread(lambda: min(timeit.repeat(lambda: access.hash_password("a trial"), number=1, repeat=3)))
+    text = f"hashing one takes {seconds * 1000:.0f} ms"
+    return Finding("warning", f"{text}: logins are slow on this host") if seconds > SLOW_HASH else Finding("ok", text)

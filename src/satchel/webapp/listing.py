@@ -1,0 +1,136 @@
+"""GET /_satchel/v1/media and /_satchel/v1/media/{id}: what lies on the media node, page by page, the newest first."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope, Send
+
+from satchel.db import Tx, listing, settings
+from satchel.db.listing import Listed, Page, Place, Wanted
+from satchel.domain.errors import PARAMETER_INVALID, Fault
+from satchel.flows import media_node
+from satchel.webapp import Webapp
+from satchel.webapp.replies import reply
+
+LIMIT, MOST = 100, 1000
+DIRECTIONS = ("up", "in", "link")
+MIME = re.compile(r"[!#$&^_.+a-z0-9-]+/(?:\*|[!#$&^_.+a-z0-9-]+)", re.ASCII | re.IGNORECASE)
+
+
+class MediaListing:
+    """The collection."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.user(Headers(scope=scope).get("authorization"))
+        asked = QueryParams(scope["query_string"])
+        limit, after, wanted = _read(asked)
+
+        def look(tx: Tx) -> tuple[Page, float]:
+            return listing.page(tx, wanted, after, limit), settings.network_now(tx)
+
+        page, now_net = await self._webapp.ports.db.read(look)
+        body = {"media": [_shown(media, self._webapp) for media in page.media], "now": rfc3339(now_net)}
+        await reply(body, headers=_next(scope["path"], asked, limit, page.end))(scope, receive, send)
+
+
+class OneListed:
+    """One media, without its bytes."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.user(Headers(scope=scope).get("authorization"))
+        media_id = scope["path_params"]["id"]
+        found = await self._webapp.ports.db.read(lambda tx: listing.one(tx, media_id)) if media_node.MEDIA_ID.fullmatch(media_id) else None
+        if found is None:
+            raise media_node.unknown(media_id)
+        await reply({"media": [_shown(found, self._webapp)]})(scope, receive, send)
+
+
+def rfc3339(seconds: float) -> str:
+    """`2026-01-01T12:00:00.000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shown(media: Listed, webapp: Webapp) -> dict[str, Any]:
+    return {
+        "id": media.id,
+        "direction": media.direction,
+        "mime": media.mime,
+        "size": media.size,
+        "sha256": media.sha256,
+        "state": media.state,
+        "user": media.user,
+        "created_at": rfc3339(media.created_net),
+        "last_used_at": rfc3339(media.last_used_net),
+        "file": webapp.ports.volume.path(media_node.key_of(media.id)),
+    }
+
+
+def _read(asked: QueryParams) -> tuple[int, Place | None, Wanted]:
+    """Limit, cursor and filter. Raises `Fault(PARAMETER_INVALID)` that names the parameter."""
+    values: dict[str, Any] = {}
+    for name, text in asked.multi_items():
+        if name not in PARAMETERS:
+            raise Fault(PARAMETER_INVALID, f"The parameter {name[:40]} is unknown: a list takes {', '.join(PARAMETERS)}.")
+        if name in values:
+            raise Fault(PARAMETER_INVALID, f"The parameter {name} is given twice: give it once.")
+        values[name] = PARAMETERS[name](text)
+    return values.pop("limit", LIMIT), values.pop("after", None), Wanted(**values)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
+        raise Fault(PARAMETER_INVALID, f"The parameter limit is {text[:40]!r}: it must be a number from 1 to {MOST}.")
+    return int(text)
+
+
+def _direction(text: str) -> str:
+    if text not in DIRECTIONS:
+        raise Fault(PARAMETER_INVALID, f"The parameter direction is {text[:40]!r}: it must be one of {', '.join(DIRECTIONS)}.")
+    return text
+
+
+def _user(text: str) -> str:
+    if not text or "\0" in text:
+        raise Fault(PARAMETER_INVALID, f"The parameter user is {text[:40]!r}: it must be the name of a user.")
+    return text
+
+
+def _mime(text: str) -> str:
+    if not MIME.fullmatch(text):
+        raise Fault(PARAMETER_INVALID, f"The parameter mime is {text[:40]!r}: it must look like image/jpeg or image/*.")
+    return text
+
+
+def _cursor(text: str) -> Place:
+    """What `_next` made; it is nobody else's to make or read."""
+    try:
+        place = msgspec.json.decode(base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True), type=Place)
+    except (binascii.Error, UnicodeError, msgspec.DecodeError):
+        place = None
+    if place is None or not media_node.MEDIA_ID.fullmatch(place.id):
+        raise Fault(PARAMETER_INVALID, "The parameter after is no cursor of ours: take the one in the header Link of the page before.")
+    return place
+
+
+def _next(path: str, asked: QueryParams, limit: int, end: Place | None) -> dict[str, str]:
+    if end is None:
+        return {}
+    after = base64.b64encode(msgspec.json.encode(end), altchars=b"-_").decode()
+    query = urlencode({**asked, "limit": limit, "after": after})
+    return {"Link": f'<{path}?{query}>; rel="next"'}
+
+
+PARAMETERS: dict[str, Callable[[str], Any]] = {"limit": _limit, "after": _cursor, "direction": _direction, "user": _user, "mime": _mime}

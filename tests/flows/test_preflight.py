@@ -1,0 +1,95 @@
+"""What the checks find."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from satchel import build
+from satchel.db import Database, schema, users
+from satchel.egress import Egress
+from satchel.flows import access, application, preflight
+
+from ..conftest import Place
+from ..journeys.running import Hook, free_port
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_database_is_current_or_the_check_says_what_it_lacks(place: Place, db: Database) -> None:
+    fine = await preflight.database(db, await schema.pending(db))
+    assert fine.level == "ok"
+    assert {"sqlite": "SQLite 3.", "postgres": "PostgreSQL "}[place.kind] in fine.text
+    behind = await preflight.database(db, ["0009_next.sql"])
+    assert (behind.level, "0009_next.sql: run satchel migrate" in behind.text) == ("problem", True)
+
+
+async def test_a_clock_that_is_off_is_a_warning(place: Place, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await preflight.clock(db)).level == "ok"
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 7)
+    found = await preflight.clock(db)
+    if place.kind == "sqlite":  # the same clock
+        assert found.level == "ok"
+    else:
+        assert (found.level, "7.0 s behind the database" in found.text) == ("warning", True)
+
+
+async def test_a_factory_or_an_empty_password_is_a_problem(db: Database) -> None:
+    assert "no administrator" in (await preflight.admin(db)).text
+    await db.write(lambda tx: users.add_admin(tx, access.hash_password("secret")))
+    for password, level in (("secret", "problem"), ("", "problem"), ("Quay-Lantern-42", "ok")):
+        hashed = access.hash_password(password)
+        await db.write(lambda tx, hashed=hashed: users.change_password(tx, users.ADMIN, hashed))  # type: ignore[misc]
+        assert (await preflight.admin(db)).level == level
+
+
+async def test_a_webhook_is_knocked_at_and_its_secrets_stay_untold(db: Database) -> None:
+    egress, hook = Egress(), Hook()
+    try:
+        assert (await preflight.webhook(db, egress)).level == "warning"
+        await application.change(db, {"webhooks": {"url": f"{hook.url}?key=geheim"}}, "test")
+        found = await preflight.webhook(db, egress)
+        assert (found.level, hook.bodies) == ("ok", [])
+        assert "geheim" not in found.text
+        for url, why in (
+            (f"http://user:geheim@127.0.0.1:{free_port()}/hook", "nobody listens"),
+            ("http://nowhere.invalid/hook", "does not resolve"),
+        ):
+            await application.change(db, {"webhooks": {"url": url}}, "test")
+            found = await preflight.webhook(db, egress)
+            assert (found.level, why in found.text, "geheim" in found.text) == ("problem", True, False)
+    finally:
+        await egress.close()
+        hook.close()
+
+
+def everything(root: Path) -> list[Path]:
+    return sorted(root.rglob("*"))
+
+
+async def test_a_volume_is_tried_out_and_left_as_it_was(place: Place) -> None:
+    settings = place.settings
+    async with build.opened(settings, "web") as node:
+        before = everything(settings.volume_path)
+        fine = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
+        assert (fine.level, everything(settings.volume_path)) == ("ok", before)
+        full = await preflight.volume(node.ports.volume, settings.volume_path, 0.000001)
+        assert (full.level, "high-water mark" in full.text) == ("warning", True)
+        (settings.volume_path / "parts").rmdir()
+        (settings.volume_path / "parts").write_text("in the way")
+        broken = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
+        assert (broken.level, "cannot be written to" in broken.text) == ("problem", True)
+        (settings.volume_path / ".satchel-volume").write_text("another")
+        foreign = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
+        assert (foreign.level, "mount it" in foreign.text) == ("problem", True)
+
+
+async def test_looking_makes_nothing(place: Place) -> None:
+    if place.kind == "postgres":
+        async with build.looked_at(place.settings) as looked:
+            assert looked.pending == [migration.name for migration in schema.migrations()]
+            assert not await looked.volume.present()
+        async with build.looked_at(place.settings) as looked:
+            assert looked.pending
+    assert everything(place.data_dir) == []
