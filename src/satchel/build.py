@@ -162,7 +162,7 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
     from satchel.webapp.app import app
     from satchel.webapp.auth import Gate
 
-    return app(Webapp(ports, Gate(ports.db, settings.webapp.api_key), settings.webapp, name))
+    return app(Webapp(ports, Gate(ports.db, settings.webapp), settings.webapp, name))
 
 
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":

@@ -1,8 +1,8 @@
-"""Sizes and shares as people write them."""
+"""Sizes, shares and times as people write them."""
 
 import pytest
 
-from satchel.domain.quantities import share, shown_share, shown_size, size
+from satchel.domain.quantities import duration, share, shown_share, shown_size, size
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,14 @@ def test_sizes_and_shares_are_shown_for_people() -> None:
         "0 bytes", "17 bytes", "2 KiB", "100 MiB", "2.1 GiB", "5 TiB",
     ]  # fmt: skip
     assert (shown_share(0.85), shown_share(0.123)) == ("85 %", "12.3 %")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("12h", 43_200), ("14d", 1_209_600), (" 1.5 H ", 5400)])
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1w", "1d2h", "1e3s", "soon"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no time such as"):
+        duration(text)

@@ -7,6 +7,7 @@ import pytest
 
 from satchel import build
 from satchel.db import Database, schema, users
+from satchel.domain.users import ADMIN
 from satchel.egress import Egress
 from satchel.flows import access, application, preflight
 
@@ -37,10 +38,10 @@ async def test_a_clock_that_is_off_is_a_warning(place: Place, db: Database, monk
 
 async def test_a_factory_or_an_empty_password_is_a_problem(db: Database) -> None:
     assert "no administrator" in (await preflight.admin(db)).text
-    await db.write(lambda tx: users.add_admin(tx, access.hash_password("secret")))
+    await access.ensure_admin(db, "Quay-Lantern-41", always=False)
     for password, level in (("secret", "problem"), ("", "problem"), ("Quay-Lantern-42", "ok")):
-        hashed = access.hash_password(password)
-        await db.write(lambda tx, hashed=hashed: users.change_password(tx, users.ADMIN, hashed))  # type: ignore[misc]
+        hashed = await access.hashed(password)
+        await db.write(lambda tx, hashed=hashed: users.change_password(tx, ADMIN, hashed))  # type: ignore[misc]
         assert (await preflight.admin(db)).level == level
 
 

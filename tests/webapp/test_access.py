@@ -1,7 +1,9 @@
 """Who gets in, and what the door says otherwise."""
 
 import asyncio
+import base64
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -60,11 +62,16 @@ async def test_without_a_token_every_call_is_401_with_json(door: Door, method: s
 
 async def test_a_foreign_or_expired_token_is_401(door: Door) -> None:
     key = await door.ports.db.write(settings.token_key)
-    claims = {"sub": "admin", "epoch": 1, "jti": "x", "exp": int(time.time()) + 100}
+    admin = await door.ports.db.read(lambda tx: users.find(tx, "admin"))
+    assert admin is not None
+    claims = {"sub": "admin", "epoch": admin.epoch, "jti": "x", "exp": int(time.time()) + 100}
     foreign = jwt.encode(claims, "0" * 64, algorithm="HS256")
     expired = jwt.encode({**claims, "exp": int(time.time()) - 1}, key, algorithm="HS256")
     unsigned = jwt.encode(claims, "", algorithm="none")
-    for token in (foreign, expired, unsigned):
+    wrong: list[dict[str, Any]] = [{"epoch": "1"}, {"jti": "a\0b"}, {"epoch": 1 << 70}, {"exp": "soon"}, {"jti": 5}]
+    odd = [jwt.encode({**claims, **given}, key) for given in wrong]
+    deep = base64.urlsafe_b64encode(b"[" * 30_000).decode()
+    for token in (foreign, expired, unsigned, *odd, f"{deep}.x.y"):
         answer = await door.http.get("/v1/settings/application", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 401
     assert (

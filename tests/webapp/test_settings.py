@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from satchel.flows import tokens, users
+
 from .conftest import Door
 
 pytestmark = pytest.mark.anyio
@@ -59,3 +61,28 @@ async def test_a_value_that_cannot_be_is_400_and_changes_nothing(door: Door, pat
     answer = await door.http.patch(PATH, json=patch)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, 1009)
     assert await application(door) == before
+
+
+async def test_delete_sets_everything_back(fresh: Door) -> None:
+    before = await application(fresh)
+    await fresh.http.patch(PATH, json={"webhooks": {"url": "http://10.0.0.1/"}, "sent_status": True})
+    answer = await fresh.http.delete(PATH)
+    assert (answer.status_code, set(answer.json())) == (200, {"meta"})
+    assert await application(fresh) == before
+
+
+async def test_any_user_may_set_the_webhook_as_on_hosted_nodes(fresh: Door) -> None:
+    await users.add(fresh.ports.db, "shop", "Shop-Window-7")
+    token = await tokens.mint_token(fresh.ports.db, "shop")
+    url = "https://shop.example/hook"
+    answer = await fresh.http.post("/v1/configs/webhook", json={"url": url}, headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, set(answer.json()), answer.json()["url"]) == (200, {"url", "meta"}, url)
+    assert (await application(fresh))["webhooks"]["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [({}, 1008), ({"url": None}, 1008), ({"url": 5}, 1009), ({"url": "ftp://x"}, 1009), ([], 1009), ("x", 1009)]
+)
+async def test_a_webhook_that_cannot_be_is_400(door: Door, body: Any, code: int) -> None:
+    answer = await door.http.post("/v1/configs/webhook", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, code)

@@ -11,6 +11,8 @@ COMMANDS = {
     "dev": "satchel.cli.dev:dev",
     "serve": "satchel.cli.serve:serve",
     "migrate": "satchel.cli.migrate:migrate",
+    "user": "satchel.cli.user:user",
+    "token": "satchel.cli.token:token",
     "media": "satchel.cli.media:media",
     "send": "satchel.cli.send:send",
     "sandbox": "satchel.cli.sandbox:sandbox",

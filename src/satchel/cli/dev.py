@@ -126,7 +126,7 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
             await access.ensure_admin(db, given, always=True)
             (options.data_dir / UNSHOWN).unlink(missing_ok=True)
         stored = await db.read(setting_rows.application)
-        return Started(await access.mint_admin_token(db), generated, stored.get("webhooks", {}).get("url"))
+        return Started(await access.mint_admin_token(db, settings.webapp.token_key), generated, stored.get("webhooks", {}).get("url"))
     finally:
         await db.close()
 
@@ -135,7 +135,7 @@ async def _generated_password(db: Database, unshown: Path) -> str | None:
     """The password that a banner must still show: made now for a first administrator, or by a start that broke off before its banner."""
     if not await access.has_admin(db):
         write_private(unshown, passwords.generate())
-        await access.ensure_admin(db, unshown.read_text(encoding="utf-8"), always=False)
+        await access.ensure_admin(db, unshown.read_text(encoding="utf-8"), always=False, door=True)
     return unshown.read_text(encoding="utf-8") if unshown.exists() else None
 
 

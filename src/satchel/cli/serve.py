@@ -82,7 +82,7 @@ def run(node: Node, settings: Settings, wrap: build.Wrap = lambda ports: ports) 
         return
     import uvloop
 
-    uvloop.run(_run(settings, listener, wrap))
+    uvloop.run(_run(settings, listener, wrap, is_child))
 
 
 def _supervise(node: Node, settings: Settings, listener: socket.socket) -> None:
@@ -103,6 +103,7 @@ def _supervise(node: Node, settings: Settings, listener: socket.socket) -> None:
 
 async def _prepare(settings: Settings) -> None:
     async with build.opened(settings, "all") as opened:
+        await access.close_factory_door(opened.ports.db)
         await _ensure_admin(settings, opened.ports.db)
 
 
@@ -115,8 +116,10 @@ def _children(node: Node, settings: Settings, listener: socket.socket) -> list[C
     return [*cores, *[Child("Webapp", [*base, "web", "--bind", node.bind, *given], again=True, listener=listener)] * node.workers]
 
 
-async def _run(settings: Settings, listener: socket.socket | None, wrap: build.Wrap) -> None:
+async def _run(settings: Settings, listener: socket.socket | None, wrap: build.Wrap, is_child: bool) -> None:
     async with build.opened(settings, "web" if listener else "core", wrap) as opened:
+        if not is_child:  # the factory password is for trying things out with `satchel dev`, and for nothing else
+            await access.close_factory_door(opened.ports.db)
         await _ensure_admin(settings, opened.ports.db)
         if listener is not None:
             await _web(settings, opened, listener)
@@ -136,7 +139,7 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
         build.webapp(settings, opened.ports, opened.name),
         http=BoundedProtocol,
         ws="none",
-        proxy_headers=False,  # anybody could claim any address
+        proxy_headers=False,  # anybody could claim any address, and the brake on passwords would believe it
         timeout_keep_alive=75,  # longer than load balancers keep theirs
         lifespan="off",
         access_log=False,

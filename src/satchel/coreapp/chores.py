@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from satchel import __version__
-from satchel.db import Tx, callbacks, hosts, idempotency, lanes, messages, settings
+from satchel.db import Tx, brake, callbacks, hosts, idempotency, lanes, messages, settings, tokens
 from satchel.domain.errors import Fault, Later
 from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import Ports, media_node, reconcile
@@ -83,6 +83,8 @@ class Chores:
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
         await self._ports.db.write(lambda tx: idempotency.prune(tx, time.time()), durable=False)
+        for prune in (brake.prune, tokens.prune):
+            await self._ports.db.write(prune, durable=False)
         for rows in (messages, callbacks):
             for name in await self._ports.db.read(rows.asleep):
                 log.error("lane_asleep", lane=name)

@@ -13,6 +13,8 @@ TOKEN_KEY = "token_key"
 VOLUME_ID = "volume_id"
 VOLUME_MARKED = "volume_marked"
 UPSTREAM = "upstream"
+FACTORY_DOOR = "factory_door"
+"""The epoch of the administrator to whom the factory password still leads; see flows/login.py."""
 
 
 def get(tx: Tx, key: str) -> Any:
@@ -30,6 +32,11 @@ def put(tx: Tx, key: str, value: Any, by: str = "satchel") -> None:
         json=msgspec.json.encode(value).decode(),
         by=by,
     )
+
+
+def drop(tx: Tx, key: str) -> None:
+    """Unset a key."""
+    tx.run("DELETE FROM setting WHERE key = :key", key=key)
 
 
 def keep_first(tx: Tx, key: str, value: Any) -> Any:

@@ -17,7 +17,12 @@ WAIT_FOR_RENDITION = 300.0
 GIVE_UP_SENDING = DAY
 GIVE_UP_CALLBACK = 7 * DAY
 TOKEN_LIFE = 7 * DAY
-"""All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives."""
+TOKEN_LONGEST = 3650 * DAY
+"""All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives,
+and how long one that an operator makes by hand may live."""
+
+WRONG_PASSWORDS = 10
+"""Of one user from one address within a minute; the next one is refused unseen."""
 
 
 RESERVE_SHARE, RESERVE_BYTES = 0.03, 1 << 30

@@ -1,9 +1,10 @@
-"""Sizes and shares as people write them. MB and MiB both mean 2^20 bytes, as on the media page."""
+"""Sizes, shares and times as people write them. MB and MiB both mean 2^20 bytes, as on the media page."""
 
 import re
 from collections.abc import Callable
 
 POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def size(text: str) -> int:
@@ -20,6 +21,14 @@ def share(text: str) -> float:
     if not found:
         raise ValueError(f"{text!r} is no share such as 85%")
     return float(found[1]) / (100 if found[2] else 1)
+
+
+def duration(text: str) -> float:
+    """Seconds of `90s`, `15m`, `12h` or `14d`. Raises ValueError."""
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])\s*", text, re.IGNORECASE | re.ASCII)
+    if not found:
+        raise ValueError(f"{text!r} is no time such as 90s, 15m, 12h or 14d")
+    return float(found[1]) * SECONDS[found[2].lower()]
 
 
 def shown_size(size_: int) -> str:

@@ -14,3 +14,13 @@ async def change(db: Database, patch: object, by: str) -> None:
         settings.put(tx, settings.APPLICATION, merged(settings.application(tx), patch), by)
 
     await db.write(apply)
+
+
+async def reset(db: Database, by: str) -> None:
+    """Back to the defaults, the webhook's URL included."""
+
+    def apply(tx: Tx) -> None:
+        tx.lock(LOCK)
+        settings.put(tx, settings.APPLICATION, {}, by)
+
+    await db.write(apply)

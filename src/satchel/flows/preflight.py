@@ -13,6 +13,7 @@ from satchel.db import Database, Tx, hosts, schema, settings, users
 from satchel.domain.errors import Fault, Later
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_share, shown_size
+from satchel.domain.users import ADMIN
 from satchel.egress import Egress
 from satchel.flows import access
 from satchel.upstream import Upstream
@@ -134,19 +135,19 @@ async def admin(db: Database) -> Finding:
     """Somebody can log in, and not with a password that everybody knows."""
 
     def look(tx: Tx) -> str | None:
-        user = users.find(tx, users.ADMIN)
+        user = users.find(tx, ADMIN)
         return None if user is None else user.password_hash
 
     known = await db.read(look)
     if known is None:
         return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
-    if any([await asyncio.to_thread(access.fits, known, password) for password in FACTORY]):
+    if any([await access.fits(known, password) for password in FACTORY]):
         return Finding("problem", "the administrator has the factory password or an empty one: set SATCHEL_ADMIN_PASSWORD and restart")
     return Finding("ok", "there is one, and the factory password does not open the door")
 
 
 async def password() -> Finding:
     """How long a login works on this host."""
-    seconds = await asyncio.to_thread(lambda: min(timeit.repeat(lambda: access.hash_password("a trial"), number=1, repeat=3)))
+    seconds = await asyncio.to_thread(lambda: min(timeit.repeat(lambda: access.HASHER.hash("a trial"), number=1, repeat=3)))
     text = f"hashing one takes {seconds * 1000:.0f} ms"
     return Finding("warning", f"{text}: logins are slow on this host") if seconds > SLOW_HASH else Finding("ok", text)

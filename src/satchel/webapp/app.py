@@ -19,9 +19,9 @@ from satchel.webapp.messages import Messages
 from satchel.webapp.openapi import Document
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply
-from satchel.webapp.settings import Application
+from satchel.webapp.settings import Application, Webhook
 from satchel.webapp.upstream_events import UpstreamEvents
-from satchel.webapp.users import Login
+from satchel.webapp.users import Login, Logout, OneUser, Users
 
 log = structlog.get_logger("satchel.webapp")
 
@@ -30,10 +30,14 @@ def routes(webapp: Webapp) -> list[Route]:
     """Every address of the node."""
     return [
         Route("/v1/users/login", Login(webapp), methods=["POST"]),
+        Route("/v1/users/logout", Logout(webapp), methods=["POST"]),
+        Route("/v1/users", Users(webapp), methods=["POST"]),
+        Route("/v1/users/{username}", OneUser(webapp), methods=["GET", "PUT", "DELETE"]),
         Route("/v1/media", Media(webapp), methods=["POST"]),
         Route("/v1/media/{id:path}", OneMedia(webapp), methods=["GET", "DELETE"]),
         Route("/v1/messages", Messages(webapp), methods=["POST"]),
-        Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH"]),
+        Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH", "DELETE"]),
+        Route("/v1/configs/webhook", Webhook(webapp), methods=["POST"]),
         Route("/v1/health", Health(webapp), methods=["GET"]),
         Route("/v1/metrics", Figures(webapp, ("metrics",)), methods=["GET"]),
         Route("/v1/stats/app", Figures(webapp, ("stats", "app")), methods=["GET"]),

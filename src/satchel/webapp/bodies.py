@@ -83,6 +83,14 @@ def json_of(body: bytes) -> Any:
         raise Fault(BAD_REQUEST, f"The body is not JSON: {error}.") from error
 
 
+async def members(receive: Receive) -> dict[str, Any]:
+    """A JSON object. Raises `Fault` for anything else."""
+    said = await json(receive)
+    if not isinstance(said, dict):
+        raise Fault(PARAMETER_INVALID, "The body must be a JSON object.")
+    return said
+
+
 @dataclass(frozen=True)
 class File:
     """A file in a request. `mime`: with its parameters; `length`: bytes, where known beforehand."""

@@ -31,7 +31,7 @@ class MediaListing:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(Headers(scope=scope).get("authorization"))
+        await self._webapp.gate.user(Headers(scope=scope))
         asked = QueryParams(scope["query_string"])
         limit, after, wanted = _read(asked)
 
@@ -50,7 +50,7 @@ class OneListed:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(Headers(scope=scope).get("authorization"))
+        await self._webapp.gate.user(Headers(scope=scope))
         media_id = scope["path_params"]["id"]
         found = await self._webapp.ports.db.read(lambda tx: listing.one(tx, media_id)) if media_node.MEDIA_ID.fullmatch(media_id) else None
         if found is None:

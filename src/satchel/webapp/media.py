@@ -18,7 +18,7 @@ class Media:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        user = await self._webapp.gate.user(headers.get("authorization"))
+        user = await self._webapp.gate.user(headers)
         key = keys.idempotency_key(headers)
         body = await bodies.file_of(headers, receive)
         blocks = digests.checked(body.blocks, headers)
@@ -36,7 +36,7 @@ class OneMedia:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        await self._webapp.gate.user(headers.get("authorization"))
+        await self._webapp.gate.user(headers)
         media_id = scope["path_params"]["id"]
         if scope["method"] == "DELETE":
             await media_node.delete(self._webapp.ports, media_id)

@@ -20,7 +20,7 @@ class Messages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        user = await self._webapp.gate.user(headers.get("authorization"))
+        user = await self._webapp.gate.user(headers)
         key = keys.idempotency_key(headers)
         body = await bodies.whole(receive)
         given = bodies.json_of(body)

@@ -1,6 +1,7 @@
 """What we say over HTTP: the envelope of the contract under /v1, problem details under /_satchel."""
 
 import asyncio
+import math
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ def error_reply(error: Fault | Later, path: str, more: dict[str, str] | None = N
     status = situation.status
     if isinstance(error, Later):
         status = situation.status if situation.status == 429 else 503
-        headers["Retry-After"] = str(max(1, round(error.after)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.after)))
     if status == 401:
         headers["WWW-Authenticate"] = "Basic" if path == "/v1/users/login" else "Bearer"
     if situation is MEDIA_UNKNOWN and path.startswith("/v1/media/"):

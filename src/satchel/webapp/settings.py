@@ -1,10 +1,11 @@
-"""GET and PATCH /v1/settings/application."""
+"""GET, PATCH and DELETE /v1/settings/application, and the one of its settings that users of hosted nodes set themselves."""
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import settings as rows
 from satchel.domain.application import shown
+from satchel.domain.errors import PARAMETER_MISSING, Fault
 from satchel.flows import application
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
@@ -17,11 +18,29 @@ class Application:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admin = await self._webapp.gate.admin(Headers(scope=scope).get("authorization"))
+        admin = await self._webapp.gate.admin(Headers(scope=scope))
+        db = self._webapp.ports.db
         if scope["method"] == "PATCH":
-            patch = await bodies.json(receive)
-            await application.change(self._webapp.ports.db, patch, admin.name)
+            await application.change(db, await bodies.json(receive), admin.name)
             await reply()(scope, receive, send)
-            return
-        stored = await self._webapp.ports.db.read(rows.application)
-        await reply({"settings": {"application": shown(stored)}})(scope, receive, send)
+        elif scope["method"] == "DELETE":
+            await application.reset(db, admin.name)
+            await reply()(scope, receive, send)
+        else:
+            stored = await db.read(rows.application)
+            await reply({"settings": {"application": shown(stored)}})(scope, receive, send)
+
+
+class Webhook:
+    """POST /v1/configs/webhook, as 360dialog has it: there the holder of a key sets its URL, so any user may."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user = await self._webapp.gate.user(Headers(scope=scope))
+        url = (await bodies.members(receive)).get("url")
+        if url is None:
+            raise Fault(PARAMETER_MISSING, "url is missing: the address that callbacks go to.")
+        await application.change(self._webapp.ports.db, {"webhooks": {"url": url}}, user.name)
+        await reply({"url": url})(scope, receive, send)

@@ -1,37 +1,90 @@
-"""POST /v1/users/login."""
+"""Login, logout, and /v1/users."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from satchel.domain.errors import NOT_SUPPORTED_YET, Fault
-from satchel.flows.access import fits
+from satchel.domain.errors import FORBIDDEN, Fault
+from satchel.domain.users import RESERVED, ROLE_ADMIN
+from satchel.flows import users
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
 
 class Login:
-    """Basic credentials for a token. Whatever body old clients send along is let be."""
+    """Basic credentials for a token. Of the body only `new_password` counts; whatever else old clients send along is let be."""
 
     def __init__(self, webapp: Webapp) -> None:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token, user = await self._webapp.gate.login(Headers(scope=scope).get("authorization"))
         wanted = _new_password(await bodies.whole(receive))
-        if wanted is not None and not fits(user.password_hash, wanted):
-            raise Fault(NOT_SUPPORTED_YET, "Changing the password is not supported yet: set SATCHEL_ADMIN_PASSWORD and restart.")
+        # The peer itself: X-Forwarded-For is whatever the client likes to say.
+        address = (scope.get("client") or ("",))[0]
+        token = await self._webapp.gate.login(Headers(scope=scope), address, wanted)
         expires = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
         await reply({"users": [{"token": token.value, "expires_after": expires}]})(scope, receive, send)
 
 
-def _new_password(body: bytes) -> str | None:
+class Logout:
+    """The end of one token."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.logout(Headers(scope=scope))
+        await reply()(scope, receive, send)
+
+
+class Users:
+    """The collection: new users, made by administrators."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.admin(Headers(scope=scope))
+        said = await bodies.members(receive)
+        name = await users.add(self._webapp.ports.db, said.get("username"), said.get("password"))
+        await reply({"users": [{"username": name}]}, self._webapp.config.created)(scope, receive, send)
+
+
+class OneUser:
+    """One user: its role, another password, its end."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name, db = scope["path_params"]["username"], self._webapp.ports.db
+        if name in RESERVED:  # another address, which has one method
+            raise HTTPException(405, headers={"Allow": "POST"})
+        await self._allow(Headers(scope=scope), name, alone=scope["method"] == "DELETE")
+        answer = {"username": name}
+        match scope["method"]:
+            case "PUT":
+                await users.set_password(db, name, (await bodies.members(receive)).get("password"))
+            case "DELETE":
+                await users.remove(db, name)
+            case _:
+                answer["ROLES"] = (await users.find(db, name)).role
+        await reply({"users": [answer]})(scope, receive, send)
+
+    async def _allow(self, headers: Headers, name: str, alone: bool) -> None:
+        """Administrators may do everything, a user may look at itself and change its password. `alone`: only administrators."""
+        asking = await self._webapp.gate.user(headers)
+        if asking.role != ROLE_ADMIN and (alone or asking.name != name):
+            raise Fault(FORBIDDEN, "Only an administrator may do this to another user, or delete one: log in as admin.")
+
+
+def _new_password(body: bytes) -> Any:
     try:
         said: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    wanted = said.get("new_password") if isinstance(said, dict) else None
-    return wanted if isinstance(wanted, str) else None
+    return said.get("new_password") if isinstance(said, dict) else None
