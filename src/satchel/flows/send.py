@@ -49,6 +49,7 @@ class Accepted:
 
 async def accept(ports: Ports, message: Outgoing, request: idempotency.Request | None = None) -> Accepted:
     """Promise to send: the media is live, the message is stored, its lane is awake. `request`: one with an Idempotency-Key, done once."""
+    there = await _file_is_there(ports, message)
     message_id = f"gBEG{secrets.token_urlsafe(20)}"
 
     def promise(tx: Tx) -> str:
@@ -57,17 +58,25 @@ async def accept(ports: Ports, message: Outgoing, request: idempotency.Request |
         now_net = settings.network_now(tx)
         world, _ = settings.upstream(tx)
         rows.add(tx, message_id, message, ports.upstream.name, world, now_net)
-        if not media_node.MEDIA_ID.fullmatch(message.media_id) or not media_rows.use(tx, message.media_id, now_net):
-            raise Fault(
-                MEDIA_UNKNOWN,
-                f"{message.type}.id {message.media_id[:64]} is no media of this node: upload the file with POST /v1/media and send its id.",
-            )
+        if not there or not media_rows.use(tx, message.media_id, now_net):
+            details = "is no media of this node, or was removed: upload the file with POST /v1/media and send its id."
+            raise Fault(MEDIA_UNKNOWN, f"{message.type}.id {message.media_id[:64]} {details}")
         return message_id
 
     stands = await ports.db.write(promise)
     replayed = stands != message_id
     log.info("accepted", message_id=stands, media_id=message.media_id, type=message.type, replayed=replayed)
     return Accepted(stands, replayed)
+
+
+async def _file_is_there(ports: Ports, message: Outgoing) -> bool:
+    """One that was removed by hand is told now and not by a failed status. While the volume is away nobody knows, and the send waits."""
+    if not media_node.MEDIA_ID.fullmatch(message.media_id):
+        return False
+    try:
+        return await ports.volume.stat(media_node.key_of(message.media_id)) is not None
+    except Later:
+        return True
 
 
 async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle:

@@ -1,6 +1,7 @@
 """The routes and the door in front of them: paths made plain, faults made envelopes, one log line a request."""
 
 import time
+from urllib.parse import unquote
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -99,7 +100,7 @@ class Visit:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
-        self.path = _plain(scope["path"])
+        self.path = _plain(scope["path"], scope["raw_path"])
         self.scope = {**scope, "path": self.path, "app": self}  # with an app in it, the router raises instead of answering
         self.status = 0
         self._read = False
@@ -136,8 +137,11 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def _plain(path: str) -> str:
-    """Old clients double and trail slashes; a redirect would lose their body, so the path is served as it was meant."""
-    if "//" not in path and not path.endswith("/"):
+def _plain(path: str, raw: bytes) -> str:
+    """Old clients double and trail slashes; a redirect would lose their body, so the path is served as it was meant.
+
+    An escaped slash is not one of these: it belongs to a name.
+    """
+    if b"//" not in raw and not raw.endswith(b"/"):
         return path
-    return "/" + "/".join(part for part in path.split("/") if part)
+    return unquote("/" + "/".join(part for part in raw.decode("ascii", "replace").split("/") if part))
