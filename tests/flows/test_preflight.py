@@ -36,6 +36,13 @@ async def test_a_clock_that_is_off_is_a_warning(place: Place, db: Database, monk
         assert (found.level, "7.0 s behind the database" in found.text) == ("warning", True)
 
 
+async def test_an_open_factory_door_is_told(db: Database) -> None:
+    await access.ensure_admin(db, "Quay-Lantern-41", always=False, door=True)
+    assert "sets another one, once" in (await preflight.admin(db)).text
+    await access.close_factory_door(db)
+    assert "does not open" in (await preflight.admin(db)).text
+
+
 async def test_a_factory_or_an_empty_password_is_a_problem(db: Database) -> None:
     assert "no administrator" in (await preflight.admin(db)).text
     await access.ensure_admin(db, "Quay-Lantern-41", always=False)
