@@ -167,7 +167,7 @@ async def test_a_body_that_stops_is_408_and_leaves_nothing(fresh: Door, monkeypa
 
 async def test_a_body_that_trickles_is_408(fresh: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "IDLE", -1.0)
-    monkeypatch.setattr(bodies, "_next", lambda receive: receive())
+    monkeypatch.setattr(bodies, "_in_time", lambda some: some())
 
     async def trickles() -> AsyncIterator[bytes]:
         while True:

@@ -15,7 +15,7 @@ class Timed:
 
     def __init__(self, inner: Database) -> None:
         self._inner = inner
-        self._read, self._write = db_request_duration_us.labels("read"), db_request_duration_us.labels("write")
+        self._read, self._write = db_request_duration_us.cell("read"), db_request_duration_us.cell("write")
 
     @property
     def dialect(self) -> Mapping[str, str]:
@@ -26,14 +26,14 @@ class Timed:
         try:
             return await self._inner.write(fn, durable)
         finally:
-            self._write.observe((time.perf_counter() - started) * 1e6)
+            self._write.add((time.perf_counter() - started) * 1e6)
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         started = time.perf_counter()
         try:
             return await self._inner.read(fn)
         finally:
-            self._read.observe((time.perf_counter() - started) * 1e6)
+            self._read.add((time.perf_counter() - started) * 1e6)
 
     async def wait(self, timeout: float) -> None:
         await self._inner.wait(timeout)

@@ -2,10 +2,13 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
+from satchel.db import Tx
 from satchel.db import media as rows
 from satchel.domain.errors import MEDIA_CHANGED, MEDIA_GONE, Fault, Later
 from satchel.domain.media import Media
@@ -24,9 +27,13 @@ class Reading:
     content: Content
 
 
-async def open_media(ports: Ports, media_id: str) -> Reading:
-    """Open a media's own bytes. Raises `Fault(MEDIA_UNKNOWN)` when there is no such media, or its file was removed by hand."""
-    media = await ports.db.read(lambda tx: rows.live(tx, media_id)) if MEDIA_ID.fullmatch(media_id) else None
+def row_of(media_id: str) -> Callable[[Tx], Media | None]:
+    """The look for the media that readers may see."""
+    return partial(rows.live, media_id=media_id) if MEDIA_ID.fullmatch(media_id) else lambda tx: None
+
+
+async def open_media(ports: Ports, media_id: str, media: Media | None) -> Reading:
+    """Open a media's own bytes; `media`: what `row_of` found. Raises `Fault(MEDIA_UNKNOWN)` when there is none, or its file was removed."""
     if media is None:
         raise unknown(media_id)
     try:

@@ -10,6 +10,8 @@ import msgspec
 import structlog
 from structlog.typing import Processor
 
+from satchel.observe import requests
+
 
 def set_up() -> None:
     """Log to stderr from here on; what libraries and Python's warnings say takes the same form."""
@@ -26,6 +28,8 @@ def set_up() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr) if terminal else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    if not terminal:
+        requests.write_to(sys.stderr.buffer)
     _libraries(shared, terminal)
 
 

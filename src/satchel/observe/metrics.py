@@ -4,10 +4,13 @@ No label ever holds what a caller chose: paths are the templates of our routes, 
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from satchel.observe.tally import Cell, Tally
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 PROCESS, FACE, NODE = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
@@ -24,8 +27,7 @@ web_uptime = Gauge("web_uptime", "Seconds since this Webapp was started.", regis
 web_uptime.set_function(lambda: round(time.monotonic() - _STARTED, 3))
 web_connections = Counter("web_connections", "Connections accepted.", registry=FACE)
 web_requests = Gauge("web_requests", "Requests in work.", ["state"], registry=FACE)
-api_requests_duration_ms = Summary("api_requests_duration_ms", "Time to answer a request.", ["result", "method"], registry=FACE)
-endpoint_requests = Counter("endpoint_requests", "Requests answered.", ["method"], registry=FACE)
+api_requests_duration_ms = Tally("api_requests_duration_ms", "Time to answer a request.", ["result", "method"], FACE)
 media_upload_bytes = Histogram("satchel_media_upload_bytes", "Size of uploaded files.", buckets=_SIZES, registry=FACE)
 
 callback_requests = Counter("callback_requests", "Attempts to tell the business something.", ["result", "type"], registry=PROCESS)
@@ -36,7 +38,7 @@ process_seconds = Histogram(
     "satchel_media_process_seconds", "Time of one step of post-processing.", ["type", "action"], buckets=_SECONDS, registry=PROCESS
 )
 media_refused = Counter("satchel_media_refused", "Messages whose media could not go out.", ["type", "reason"], registry=PROCESS)
-db_request_duration_us = Summary("db_request_duration_us", "Time that a transaction took.", ["method"], registry=PROCESS)
+db_request_duration_us = Tally("db_request_duration_us", "Time that a transaction took.", ["method"], PROCESS)
 
 callback_queue_size = Gauge("callback_queue_size", "Callbacks that wait, counted up to 50000.", registry=NODE)
 pipeline_queue = Gauge("satchel_pipeline_queue", "Items that wait, counted up to 50000.", ["stage"], registry=NODE)
@@ -47,31 +49,34 @@ db_bytes = Gauge("satchel_db_bytes", "Size of the database.", registry=NODE)
 db_rows = Gauge("satchel_db_rows", "Highest number given to a row: no table has more.", ["table"], registry=NODE)
 
 
-@dataclass(frozen=True)
-class _Answered:
-    """The bound children of one way to answer a route."""
+class _Endpoints(Collector):
+    """The same requests by endpoint alone, as On-Premises counts them, too."""
 
-    duration: Summary
-    requests: Counter
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily("endpoint_requests", "Requests answered.", labels=["method"])
+        counts: dict[str, int] = {}
+        for (_, method), cell in api_requests_duration_ms.cells.items():
+            counts[method] = counts.get(method, 0) + cell.count
+        for method, count in counts.items():
+            family.add_metric([method], count)
+        yield family
 
 
-_answered: dict[tuple[str, str, int], _Answered] = {}
+FACE.register(_Endpoints())
+_answered: dict[tuple[str, str, int], Cell] = {}
 
 
 def served(method: str, route: str, status: int, seconds: float) -> None:
     """Count one request. `route`: the template of the route, or `OTHER`, never the path as it was asked for."""
-    bound = _answered.get((method, route, status)) or _bind(method, route, status)
-    bound.duration.observe(seconds * 1000)
-    bound.requests.inc()
+    (_answered.get((method, route, status)) or _bind(method, route, status)).add(seconds * 1000)
 
 
-def _bind(method: str, route: str, status: int) -> _Answered:
+def _bind(method: str, route: str, status: int) -> Cell:
     known = method if method in METHODS else OTHER
-    if (found := _answered.get((known, route, status))) is None:
-        name = named(known, route)
-        found = _Answered(api_requests_duration_ms.labels(str(status), name), endpoint_requests.labels(name))
-        _answered[known, route, status] = found
-    return found
+    cell = api_requests_duration_ms.cell(str(status), named(known, route))
+    if known == method:
+        _answered[method, route, status] = cell
+    return cell
 
 
 def named(method: str, route: str) -> str:

@@ -54,6 +54,15 @@ class Content(ABC):
     size: int
     stamp: str
 
+    @property
+    def descriptor(self) -> int | None:
+        """Of a file that the kernel may send by itself; None where there is none."""
+        return None
+
+    async def warm(self, offset: int, size: int) -> None:
+        """Return once these bytes of the descriptor's file can be sent without waiting for a disk."""
+        await self.read(offset, size)
+
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:
         """So many bytes from there; fewer, or none, when the file was cut short meanwhile."""

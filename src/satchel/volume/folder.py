@@ -23,7 +23,7 @@ from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
 from satchel.volume import Content, Space, Stored
-from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, coalesced, stamp_of
+from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, gathered, stamp_of
 from satchel.volume.reading import File, open_cached, open_regular
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class Folder:
         part = Part(self._part_path(), self._durable)
         try:
             if size is not None and size <= SMALL:
-                whole = b"".join([block async for block in body])
+                whole = [block async for block in body]
                 return await self._in_thread(self._put_small, part, key, whole, urgent)
             return await self._put_blocks(part, key, body, size or 0, urgent)
         except OSError as error:
@@ -113,13 +113,13 @@ class Folder:
 
     async def _put_blocks(self, part: Part, key: str, body: AsyncIterator[bytes], size: int, urgent: bool) -> Stored:
         await self._in_thread(self._begin, part, size, urgent)
-        async for block in coalesced(body, LARGE_BLOCK if size > LARGE else WRITE_BLOCK):
-            await self._in_thread(self._go_on, part, block, urgent)
+        async for blocks in gathered(body, LARGE_BLOCK if size > LARGE else WRITE_BLOCK):
+            await self._in_thread(self._go_on, part, blocks, urgent)
         return await self._in_thread(part.publish, f"{self._at}/{key}")
 
-    def _put_small(self, part: Part, key: str, whole: bytes, urgent: bool) -> Stored:
+    def _put_small(self, part: Part, key: str, whole: list[bytes], urgent: bool) -> Stored:
         """One visit to a thread: each costs as much as the writing itself."""
-        self._begin(part, len(whole), urgent)
+        self._begin(part, sum(map(len, whole)), urgent)
         part.write(whole)
         return part.publish(f"{self._at}/{key}")
 
@@ -133,9 +133,9 @@ class Folder:
                 os.mkdir(f"{self._at}/{PARTS}")  # people tidy it away
             part.create()
 
-    def _go_on(self, part: Part, block: bytes, urgent: bool) -> None:
-        self._check_room(len(block), urgent)
-        part.write(block)
+    def _go_on(self, part: Part, blocks: list[bytes], urgent: bool) -> None:
+        self._check_room(sum(map(len, blocks)), urgent)
+        part.write(blocks)
 
     def _check_room(self, size: int, urgent: bool) -> None:
         space = self._space()
@@ -153,11 +153,11 @@ class Folder:
 
     async def open(self, key: str) -> Content:
         path = f"{self._at}/{key}"
-        fd = None if self._on_network else open_cached(path)
-        if fd is None:
+        opened = None if self._on_network else open_cached(path)
+        if opened is None:
             async with self._told(key):
-                fd = await self._opened(path)
-        return File(fd, self._threads)
+                opened = await self._opened(path)
+        return File(*opened, self._threads)
 
     async def delete(self, key: str) -> None:
         await self._in_thread(self._require)
@@ -223,8 +223,8 @@ class Folder:
     async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
-    async def _opened(self, path: str) -> int:
-        """A file descriptor; one that comes after its reader was cancelled is closed."""
+    async def _opened(self, path: str) -> tuple[int, os.stat_result]:
+        """A file descriptor and what it is of; one that comes after its reader was cancelled is closed."""
         opening = asyncio.get_running_loop().run_in_executor(self._threads, open_regular, path)
         try:
             return await asyncio.shield(opening)
@@ -302,7 +302,7 @@ class Folder:
         part = Part(self._part_path())
         try:
             part.create()
-            part.write(f"{id_}\n".encode())
+            part.write([f"{id_}\n".encode()])
             part.publish(f"{self._at}/{MARKER}")
         except BaseException:
             part.discard()
@@ -326,6 +326,6 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
     return found
 
 
-def _close_unread(opening: "asyncio.Future[int]") -> None:
+def _close_unread(opening: "asyncio.Future[tuple[int, os.stat_result]]") -> None:
     if not opening.cancelled() and opening.exception() is None:
-        os.close(opening.result())
+        os.close(opening.result()[0])

@@ -13,6 +13,9 @@ from satchel.volume import Stored
 WRITE_BLOCK, LARGE_BLOCK = 256 * 1024, 1024 * 1024
 """Bytes written at once, and for large files; smaller ones cost clearly more."""
 
+LONGEST_GROUP = 1000
+"""Blocks; the system takes 1024 in one call."""
+
 
 class Part:
     """`path`: where it is written; `durable`: whether `publish` waits for the disk.
@@ -34,13 +37,16 @@ class Part:
             self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
             os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
 
-    def write(self, block: bytes) -> None:
+    def write(self, blocks: list[bytes]) -> None:
         with self._stepping():
-            written = os.write(self._fd, block)
-            while written < len(block):
-                written += os.write(self._fd, memoryview(block)[written:])
-            self._hash.update(block)
-            self._size += len(block)
+            size = sum(map(len, blocks))
+            if len(blocks) > LONGEST_GROUP:
+                blocks = [b"".join(blocks)]
+            if os.writev(self._fd, blocks) < size:
+                self._write_rest(b"".join(blocks))
+            for block in blocks:
+                self._hash.update(block)
+            self._size += size
 
     def publish(self, path: str) -> Stored:
         with self._stepping():
@@ -70,24 +76,30 @@ class Part:
                 raise OSError(errno.EBADF, "discarded")  # nobody listens any more
             yield
 
+    def _write_rest(self, whole: bytes) -> None:
+        """The disk took a part of a block, as it does before it says that it is full."""
+        rest = memoryview(whole)[os.lseek(self._fd, 0, os.SEEK_CUR) - self._size :]
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
     def _close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
 
-async def coalesced(body: AsyncIterator[bytes], block_size: int) -> AsyncIterator[bytes]:
-    """Small network reads put together into blocks of at least `block_size` bytes, but for the last."""
+async def gathered(body: AsyncIterator[bytes], at_least: int) -> AsyncIterator[list[bytes]]:
+    """Small network reads in groups of at least so many bytes, but for the last."""
     waiting: list[bytes] = []
     size = 0
     async for block in body:
         waiting.append(block)
         size += len(block)
-        if size >= block_size:
-            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        if size >= at_least:
+            yield waiting
             waiting, size = [], 0
     if waiting:
-        yield b"".join(waiting)
+        yield waiting
 
 
 def stamp_of(found: os.stat_result) -> str:

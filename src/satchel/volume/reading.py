@@ -1,6 +1,6 @@
 """Reading files of a folder. What the kernel holds in memory is read at once, everything else in a thread: the loop waits for no disk.
 
-`openat2` with RESOLVE_CACHED and `preadv` with RWF_NOWAIT are how the kernel says which it is; where it cannot say, a thread does it.
+The kernel says which it is through `openat2` with RESOLVE_CACHED, `cachestat` and RWF_NOWAIT; where it cannot, a thread does it.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ from satchel.volume import Content
 from satchel.volume.part import stamp_of
 
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-OPENAT2, RESOLVE_CACHED, AT_FDCWD = 437, 0x20, -100
+OPENAT2, RESOLVE_CACHED, AT_FDCWD, CACHESTAT = 437, 0x20, -100, 451
+"""System calls have these numbers on every processor."""
+PAGE = os.sysconf("SC_PAGE_SIZE")
 _BYTE = bytearray(1)
 
 
@@ -24,43 +26,61 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-_HOW = _How(FLAGS, 0, RESOLVE_CACHED)
+class _Range(ctypes.Structure):
+    _fields_ = (("offset", ctypes.c_uint64), ("length", ctypes.c_uint64))
+
+
+class _Pages(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_uint64) for name in ("cached", "dirty", "writeback", "evicted", "recently_evicted"))
+
+
+_HOW, _HOW_SIZE = ctypes.byref(_How(FLAGS, 0, RESOLVE_CACHED)), ctypes.sizeof(_How)
 _syscall = ctypes.CDLL(None).syscall
 _syscall.restype = ctypes.c_long
-_syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_How), ctypes.c_size_t)
 
 
 class File(Content):
     """Takes over the file descriptor of a regular file. `threads` do the reads that have to wait for the disk."""
 
-    def __init__(self, fd: int, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, fd: int, found: os.stat_result, threads: ThreadPoolExecutor) -> None:
         self._fd = fd
         self._threads = threads
-        found = os.fstat(fd)
         self.size = found.st_size
         self.stamp = stamp_of(found)
 
+    @property
+    def descriptor(self) -> int:
+        return self._fd
+
+    async def warm(self, offset: int, size: int) -> None:
+        if not _in_memory(self._fd, offset, size):
+            await self._in_thread(offset, size)
+
     async def read(self, offset: int, size: int) -> bytes:
-        if _in_memory(self._fd, offset) and _in_memory(self._fd, offset + size - 1):
+        if _in_memory(self._fd, offset, size):
             return os.pread(self._fd, size, offset)
+        return await self._in_thread(offset, size)
+
+    async def _in_thread(self, offset: int, size: int) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self._threads, os.pread, self._fd, size, offset)
 
     def close(self) -> None:
         os.close(self._fd)
 
 
-def open_cached(path: str) -> int | None:
-    """A descriptor of a regular file whose path the kernel can walk without waiting; None for anything else: ask in a thread."""
-    fd = int(_syscall(OPENAT2, AT_FDCWD, path.encode(), _HOW, ctypes.sizeof(_How)))
+def open_cached(path: str) -> tuple[int, os.stat_result] | None:
+    """A regular file whose path the kernel can walk without waiting; None for anything else: ask in a thread."""
+    fd = int(_syscall(OPENAT2, AT_FDCWD, path.encode(), _HOW, _HOW_SIZE))
     if fd < 0:
         return None
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode):
+        return fd, found
     os.close(fd)
     return None
 
 
-def open_regular(path: Path | str) -> int:
+def open_regular(path: Path | str) -> tuple[int, os.stat_result]:
     """Open for reading; neither a link nor a FIFO somebody put in the file's place is followed or waited for."""
     try:
         fd = os.open(path, FLAGS)
@@ -68,18 +88,27 @@ def open_regular(path: Path | str) -> int:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
             raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path)) from error
         raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-    return fd
+    return fd, found
 
 
 def open_plain(path: Path) -> BinaryIO:
     """A file of the volume, unbuffered. Raises FileNotFoundError for a link, a FIFO or a folder in its place."""
-    return os.fdopen(open_regular(path), "rb", buffering=0)
+    return os.fdopen(open_regular(path)[0], "rb", buffering=0)
 
 
-def _in_memory(fd: int, offset: int) -> bool:
+def _in_memory(fd: int, offset: int, size: int) -> bool:
+    """Whether the kernel holds all these bytes; where it cannot count them, a look at the first and the last has to do."""
+    pages = _Pages()
+    if _syscall(CACHESTAT, fd, ctypes.byref(_Range(offset, size)), ctypes.byref(pages), 0) == 0:
+        return bool(pages.cached > (offset + size - 1) // PAGE - offset // PAGE)
+    return _look(fd, offset) and _look(fd, offset + size - 1)
+
+
+def _look(fd: int, offset: int) -> bool:
     try:
         return os.preadv(fd, [_BYTE], offset, os.RWF_NOWAIT) == 1
     except OSError:  # EAGAIN: on the disk; EOPNOTSUPP: this file system cannot tell

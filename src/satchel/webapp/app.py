@@ -10,8 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from satchel.domain.errors import BUG, NOT_FOUND, WRONG_METHOD, Fault, Later
+from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
+from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
 from satchel.webapp.health import Health, Live, Ready
 from satchel.webapp.listing import MediaListing, OneListed
@@ -25,6 +27,7 @@ from satchel.webapp.upstream_events import UpstreamEvents
 from satchel.webapp.users import Login, Logout, OneUser, Users
 
 log = structlog.get_logger("satchel.webapp")
+ONE_MEDIA = "/v1/media/"
 
 
 def routes(webapp: Webapp) -> list[Route]:
@@ -56,8 +59,28 @@ def routes(webapp: Webapp) -> list[Route]:
 
 def app(webapp: Webapp) -> ASGIApp:
     """The ASGI application."""
-    inner = Router(routes(webapp), redirect_slashes=False, default=_nowhere)
-    return Door(inner, Rates() if webapp.config.rate_limits else None)
+    return Door(Addresses(routes(webapp)), Rates() if webapp.config.rate_limits else None)
+
+
+class Addresses:
+    """Finds a request's endpoint: those without a variable part in a table, a media by its prefix, the rest through Starlette's router."""
+
+    def __init__(self, given: list[Route]) -> None:
+        self._exact = {route.path: route for route in given if "{" not in route.path}
+        self._media = next(route for route in given if route.path.startswith(ONE_MEDIA))
+        self._router = Router(given, redirect_slashes=False, default=_nowhere)
+
+    def find(self, scope: Scope) -> ASGIApp:
+        """The endpoint; notes in the scope which route it is."""
+        path = scope["path"]
+        route = self._exact.get(path)
+        if route is None and path.startswith(ONE_MEDIA):
+            route = self._media
+            scope["path_params"] = {"id": path.removeprefix(ONE_MEDIA)}
+        if route is None or scope["method"] not in (route.methods or ()):
+            return self._router  # it knows what to answer
+        scope["route"] = route
+        return route.app
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,8 +90,8 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 class Door:
     """The outermost middleware."""
 
-    def __init__(self, inner: ASGIApp, rates: Rates | None) -> None:
-        self._inner = inner
+    def __init__(self, addresses: Addresses, rates: Rates | None) -> None:
+        self._addresses = addresses
         self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,20 +102,22 @@ class Door:
         try:
             if self._rates is not None:
                 self._rates.check(visit.path)
-            await self._inner(visit.scope, visit.receive, visit.send)
+            await self._addresses.find(visit.scope)(visit.scope, visit.receive, visit.send)
         except (Fault, Later) as error:
             await visit.refuse(error)
         except HTTPException as error:  # the router knows one: the address is there, the method is not
             allow = (error.headers or {}).get("Allow", "")
             fault = Fault(WRONG_METHOD, f"{scope['method']} is not for {visit.path[:200]}: use {allow}.")
             await visit.refuse(fault, {"Allow": allow})
+        except ConnectionError:
+            log.info("client_gone", path=visit.path)
         except Exception:
             log.exception("unexpected", method=scope["method"], path=visit.path)
             await visit.refuse(Fault(BUG, "Something went wrong inside the node; its log says what."))
-        served(scope["method"], getattr(visit.scope.get("route"), "path", OTHER), visit.status, time.monotonic() - started)
+        route, seconds = visit.scope.get("route"), time.monotonic() - started
+        served(scope["method"], OTHER if route is None else route.path, visit.status, seconds)
         if not visit.path.startswith("/_satchel/"):
-            ms = round((time.monotonic() - started) * 1000, 1)
-            log.info("request", method=scope["method"], path=visit.path, status=visit.status, ms=ms)
+            requests.line(scope["method"], visit.path, visit.status, seconds, visit.id)
 
 
 class Visit:
@@ -100,12 +125,21 @@ class Visit:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
+        self._direct: Direct | None = scope.get(KEY)
         self.path = _plain(scope["path"], scope["raw_path"])
         self.scope = {**scope, "path": self.path, "app": self}  # with an app in it, the router raises instead of answering
-        self.status = 0
+        self._status = 0
         self._read = False
-        self._id = keys.request_id(_header(scope, b"x-request-id"))
-        bind_contextvars(request_id=self._id.decode())
+        self._header = (b"x-request-id", keys.request_id(_header(scope, b"x-request-id")))
+        self.id = self._header[1].decode()
+        bind_contextvars(request_id=self.id)
+        if self._direct is not None:
+            self._direct.more = [self._header]
+
+    @property
+    def status(self) -> int:
+        """Of HTTP; 0 before an answer has begun."""
+        return self._status or (self._direct.status if self._direct else 0)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -115,8 +149,8 @@ class Visit:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self._id)]
+            self._status = message["status"]
+            message["headers"] = [*message["headers"], self._header]
         await self._send(message)
 
     async def refuse(self, error: Fault | Later, headers: dict[str, str] | None = None) -> None:
@@ -127,7 +161,13 @@ class Visit:
         log.info("refused", path=self.path, error=error.situation.slug, details=error.details)
         response = error_reply(error, self.path, headers)
         bodiless = self.scope["method"] in {"GET", "HEAD", "DELETE"}
-        await (response if self._read or bodiless else Draining(response))(self.scope, self.receive, self.send)
+        await (response if self._is_read() or bodiless else Draining(response))(self.scope, self.receive, self.send)
+
+    def _is_read(self) -> bool:
+        if self._direct is None:
+            return self._read
+        self._direct.give_back()
+        return self._direct.is_read
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

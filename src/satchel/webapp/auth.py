@@ -4,11 +4,12 @@ import base64
 import binascii
 import hmac
 import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from cachetools import TTLCache
-from starlette.datastructures import Headers
 
-from satchel.db import Database, settings, tokens, users
+from satchel.db import Database, Tx, settings, tokens, users
 from satchel.db.users import User
 from satchel.domain.errors import BAD_CREDENTIALS, FORBIDDEN, Fault
 from satchel.domain.users import ROLE_ADMIN
@@ -16,6 +17,7 @@ from satchel.flows.login import Logins
 from satchel.flows.tokens import Claims, Token, decoded, mint
 from satchel.webapp import Config
 
+T = TypeVar("T")
 ALIAS = "d360-api-key"
 """The header that clients of 360dialog send their token in."""
 REMEMBER = 300.0
@@ -32,30 +34,42 @@ class Gate:
         self._logins = Logins(db)
         self._known: TTLCache[str, Claims] = TTLCache(maxsize=10_000, ttl=REMEMBER)
 
-    async def login(self, headers: Headers, address: str, wanted: object = None) -> Token:
+    async def login(self, headers: Mapping[str, str], address: str, wanted: object = None) -> Token:
         """A token for a Basic header. `wanted`: the password to have from now on. Raises `Fault`, and `Later` after too many wrong ones."""
         name, password = _basic(headers.get("authorization"))
         user = await self._logins.login(name, password, address, wanted)
         return mint(user, await self._key())
 
-    async def logout(self, headers: Headers) -> None:
+    async def logout(self, headers: Mapping[str, str]) -> None:
         """The end of the token that asks for it, and of no other. Raises `Fault(BAD_CREDENTIALS)`."""
         claims = await self._claims(headers)
         await self._bearer(claims)
         await self._db.write(lambda tx: tokens.revoke(tx, claims.jti, claims.exp))
 
-    async def user(self, headers: Headers) -> User:
+    async def user(self, headers: Mapping[str, str]) -> User:
         """Who bears this token. Raises `Fault(BAD_CREDENTIALS)`. On the path of every request: one look into memory, one statement."""
         return await self._bearer(await self._claims(headers))
 
-    async def admin(self, headers: Headers) -> User:
+    async def user_and(self, headers: Mapping[str, str], look: Callable[[Tx], T]) -> T:
+        """What the look finds, for a bearer of a token, in one visit to the database. Raises `Fault(BAD_CREDENTIALS)`."""
+        claims = await self._claims(headers)
+
+        def both(tx: Tx) -> tuple[bool, T]:
+            return users.is_bearer(tx, claims.sub, claims.epoch, claims.jti), look(tx)
+
+        right, found = await self._db.read(both)
+        if not right:
+            raise _ended()
+        return found
+
+    async def admin(self, headers: Mapping[str, str]) -> User:
         """Like `user`, and raises `Fault(FORBIDDEN)` for anybody but an administrator."""
         user = await self.user(headers)
         if user.role != ROLE_ADMIN:
             raise Fault(FORBIDDEN, "Only an administrator may do this: log in as admin.")
         return user
 
-    async def observer(self, headers: Headers) -> None:
+    async def observer(self, headers: Mapping[str, str]) -> None:
         """Whoever may look at health and metrics: any user, or the holder of `webapp.api_key`. Raises `Fault(BAD_CREDENTIALS)`."""
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "apikey":
@@ -66,10 +80,10 @@ class Gate:
     async def _bearer(self, claims: Claims) -> User:
         user = await self._db.read(lambda tx: users.bearer(tx, claims.sub, claims.epoch, claims.jti))
         if user is None:
-            raise _wrong("The token is no longer valid: log in again.")
+            raise _ended()
         return user
 
-    async def _claims(self, headers: Headers) -> Claims:
+    async def _claims(self, headers: Mapping[str, str]) -> Claims:
         """What the token says, its signature and its end checked."""
         token = _token(headers)
         claims = self._known.get(token)
@@ -85,7 +99,7 @@ class Gate:
         return self._token_key
 
 
-def _token(headers: Headers) -> str:
+def _token(headers: Mapping[str, str]) -> str:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     token = value if scheme.lower() == "bearer" else headers.get(ALIAS, "")
     if not (token := token.strip()):
@@ -102,6 +116,10 @@ def _basic(authorization: str | None) -> tuple[str, str]:
     if scheme.lower() != "basic" or not colon or "\0" in name:
         raise _wrong("Send the user name and password as HTTP Basic authorization (curl -u user:password).")
     return name, password
+
+
+def _ended() -> Fault:
+    return _wrong("The token is no longer valid: log in again.")
 
 
 def _wrong(details: str) -> Fault:

@@ -4,22 +4,20 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import AsyncIterator
-
-from starlette.datastructures import Headers
+from collections.abc import AsyncIterator, Mapping
 
 from satchel.domain.errors import DIGEST_MISMATCH, PARAMETER_INVALID, Fault
 
 SHA256 = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([^:]*):")
 
 
-def sha256_of(headers: Headers) -> str | None:
+def sha256_of(headers: Mapping[str, str]) -> str | None:
     """The sha256 in hexadecimal that the body must have, if the client says one. Raises `Fault` for a malformed one."""
     found = SHA256.search(headers.get("repr-digest", ""))
     return _decoded("Repr-Digest", found[1], 32).hex() if found else None
 
 
-def checked(blocks: AsyncIterator[bytes], headers: Headers) -> AsyncIterator[bytes]:
+def checked(blocks: AsyncIterator[bytes], headers: Mapping[str, str]) -> AsyncIterator[bytes]:
     """The same blocks, held against Content-MD5 at their end where there is one. Raises `Fault(DIGEST_MISMATCH)`."""
     given = headers.get("content-md5")
     return blocks if given is None else _against(blocks, _decoded("Content-MD5", given, 16))

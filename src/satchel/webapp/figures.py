@@ -1,10 +1,10 @@
 """GET /metrics, /v1/metrics, /v1/stats/app, /v1/stats/db: this Webapp's own figures and what the other living processes beat last."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,7 +15,7 @@ from satchel.observe import metrics
 from satchel.observe.figures import Family, Sample, Snapshot, merged, snapshot
 from satchel.observe.metrics import FACE, NODE, PROCESS
 from satchel.volume import Volume
-from satchel.webapp import Webapp
+from satchel.webapp import Webapp, bodies
 from satchel.webapp.health import FRESH
 from satchel.webapp.replies import reply
 
@@ -31,7 +31,7 @@ class Figures:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = bodies.headers_of(scope)
         await self._webapp.gate.observer(headers)
         families = [family for family in await self._families() if self._shows(family.name)]
         if not self._keys or _wants_text(scope, headers):
@@ -116,7 +116,7 @@ def _json(families: list[Family]) -> dict[str, Any]:
     return entries
 
 
-def _wants_text(scope: Scope, headers: Headers) -> bool:
+def _wants_text(scope: Scope, headers: Mapping[str, str]) -> bool:
     if asked := parse_qs(scope.get("query_string", b"").decode("latin-1")).get("format"):
         return str(asked[-1]).lower() == "prometheus"
     return headers.get("accept", "").lower().lstrip().startswith(("text/plain", "application/openmetrics-text"))

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import hosts
 from satchel.db.hosts import Host
 from satchel.domain.errors import Later
-from satchel.webapp import Webapp
+from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
 FRESH = 5.0
@@ -54,7 +53,7 @@ class Health:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.observer(Headers(scope=scope))
+        await self._webapp.gate.observer(bodies.headers_of(scope))
         living = await self._webapp.ports.db.read(lambda tx: hosts.living(tx, FRESH))
         await reply({"health": told([host for host in living if host.role == "core"])})(scope, receive, send)
 

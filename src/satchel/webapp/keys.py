@@ -1,10 +1,9 @@
 """Headers that name a request: X-Request-Id, for finding it in the log, and Idempotency-Key, for sending it again without harm."""
 
-import os
 import re
 import time
-
-from starlette.datastructures import Headers
+from collections.abc import Mapping
+from random import getrandbits
 
 from satchel.domain.errors import PARAMETER_INVALID, Fault
 
@@ -15,11 +14,11 @@ def request_id(given: bytes | None) -> bytes:
     """The client's own where it can be used, else a new one that begins with the time (UUIDv7)."""
     if given is not None and PLAIN.fullmatch(given):
         return given
-    text = f"{int(time.time() * 1000):012x}7{os.urandom(10).hex()}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:32]}".encode()
+    text = f"{int(time.time() * 1000):012x}7{getrandbits(12):03x}{getrandbits(62) | 1 << 63:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()
 
 
-def idempotency_key(headers: Headers) -> str | None:
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
     """Raises `Fault` for one that cannot be used."""
     given = headers.get("idempotency-key")
     if given is None:

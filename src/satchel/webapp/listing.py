@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import Tx, listing, settings
 from satchel.db.listing import Listed, Page, Place, Wanted
 from satchel.domain.errors import PARAMETER_INVALID, Fault
 from satchel.flows import media_node
-from satchel.webapp import Webapp
+from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
 LIMIT, MOST = 100, 1000
@@ -31,7 +31,7 @@ class MediaListing:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(Headers(scope=scope))
+        await self._webapp.gate.user(bodies.headers_of(scope))
         asked = QueryParams(scope["query_string"])
         limit, after, wanted = _read(asked)
 
@@ -50,7 +50,7 @@ class OneListed:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(Headers(scope=scope))
+        await self._webapp.gate.user(bodies.headers_of(scope))
         media_id = scope["path_params"]["id"]
         found = await self._webapp.ports.db.read(lambda tx: listing.one(tx, media_id)) if media_node.MEDIA_ID.fullmatch(media_id) else None
         if found is None:

@@ -1,12 +1,11 @@
 """POST /v1/media, GET, HEAD and DELETE /v1/media/{id}, as plain ASGI: bodies stream both ways."""
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.domain.errors import RANGE_BEYOND_END, Fault
 from satchel.flows import media_node, reading
 from satchel.webapp import Webapp, bodies, digests, keys
-from satchel.webapp.downloads import Wish, send_media
+from satchel.webapp.downloads import Download
 from satchel.webapp.replies import error_reply, reply
 
 
@@ -17,13 +16,12 @@ class Media:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = bodies.headers_of(scope)
         user = await self._webapp.gate.user(headers)
         key = keys.idempotency_key(headers)
-        body = await bodies.file_of(headers, receive)
-        blocks = digests.checked(body.blocks, headers)
-        upload = media_node.Upload(body.mime, user.name, body.length, digests.sha256_of(headers), key)
-        uploaded = await media_node.upload(self._webapp.ports, blocks, upload)
+        file = await bodies.file_of(scope, headers, receive)
+        upload = media_node.Upload(file.mime, user.name, file.length, digests.sha256_of(headers), key)
+        uploaded = await media_node.upload(self._webapp.ports, digests.checked(file.blocks, headers), upload)
         answer = {"media": [{"id": uploaded.id}]}
         await reply(answer, self._webapp.config.created, keys.replayed(uploaded.replayed))(scope, receive, send)
 
@@ -35,16 +33,17 @@ class OneMedia:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        await self._webapp.gate.user(headers)
+        headers = bodies.headers_of(scope)
         media_id = scope["path_params"]["id"]
         if scope["method"] == "DELETE":
+            await self._webapp.gate.user(headers)
             await media_node.delete(self._webapp.ports, media_id)
             await reply()(scope, receive, send)
             return
-        opened = await reading.open_media(self._webapp.ports, media_id)
+        media = await self._webapp.gate.user_and(headers, reading.row_of(media_id))
+        opened = await reading.open_media(self._webapp.ports, media_id, media)
         try:
-            await send_media(opened, Wish.of(scope["method"], headers), send)
+            await Download(opened, scope, headers, send).run()
         except Fault as fault:
             if fault.situation is not RANGE_BEYOND_END:
                 raise

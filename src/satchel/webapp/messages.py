@@ -2,7 +2,6 @@
 
 import hashlib
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.db.idempotency import Request
@@ -19,7 +18,7 @@ class Messages:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = bodies.headers_of(scope)
         user = await self._webapp.gate.user(headers)
         key = keys.idempotency_key(headers)
         body = await bodies.whole(receive)

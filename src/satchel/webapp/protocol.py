@@ -1,4 +1,7 @@
-"""uvicorn's HTTP/1.1 protocol with what it lacks: limits on the size of a request's head and on the time it takes, and larger blocks."""
+"""uvicorn's HTTP/1.1 protocol with what it lacks: limits on the size and the time of a request's head, and a short way for media.
+
+The short way (`direct`) goes past ASGI's messages; an endpoint finds it in the scope, and does without where there is none.
+"""
 
 import asyncio
 from typing import Any
@@ -6,10 +9,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from satchel.observe.metrics import web_connections
+from satchel.webapp import direct
+from satchel.webapp.direct import Direct
 
 HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 20.0
-BODY_BYTES = 256 * 1024
-"""How much of a body waits for its reader before the connection is read no further; uvicorn's 64 KiB cost clearly more."""
 DRAINED_BYTES, DRAINED_SECONDS = 1 << 20, 1.0
 END = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + END
@@ -29,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = self._ended = False
         self._head_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._direct: Direct | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -62,16 +66,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unused, self._in_body, self._head_since = 0, True, None
         super().on_headers_complete()
+        self._direct = Direct(self.cycle, self.transport, self.flow)
+        self.scope[direct.KEY] = self._direct  # type: ignore[literal-required]
 
     def on_body(self, body: bytes) -> None:
         self._unused = 0
-        cycle = self.cycle
-        if cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > BODY_BYTES:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+        if self._direct is None or not self._direct.take(body):
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._unused, self._in_body = 0, False

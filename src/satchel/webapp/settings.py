@@ -1,6 +1,5 @@
 """GET, PATCH and DELETE /v1/settings/application, and the one of its settings that users of hosted nodes set themselves."""
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import settings as rows
@@ -18,7 +17,7 @@ class Application:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admin = await self._webapp.gate.admin(Headers(scope=scope))
+        admin = await self._webapp.gate.admin(bodies.headers_of(scope))
         db = self._webapp.ports.db
         if scope["method"] == "PATCH":
             await application.change(db, await bodies.json(receive), admin.name)
@@ -38,7 +37,7 @@ class Webhook:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        user = await self._webapp.gate.user(Headers(scope=scope))
+        user = await self._webapp.gate.user(bodies.headers_of(scope))
         url = (await bodies.members(receive)).get("url")
         if url is None:
             raise Fault(PARAMETER_MISSING, "url is missing: the address that callbacks go to.")

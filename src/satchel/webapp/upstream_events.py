@@ -1,6 +1,5 @@
 """POST /_satchel/v1/upstream-events: what the upstream reports. 200 only after the commit."""
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from satchel.flows import events
@@ -15,6 +14,6 @@ class UpstreamEvents:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.lower(): value for name, value in Headers(scope=scope).items()}
+        headers = bodies.headers_of(scope)
         taken = await events.absorb(self._webapp.ports, headers, await bodies.whole(receive))
         await reply({"taken": taken})(scope, receive, send)

@@ -1,10 +1,10 @@
 """Login, logout, and /v1/users."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -25,7 +25,7 @@ class Login:
         wanted = _new_password(await bodies.whole(receive))
         # The peer itself: X-Forwarded-For is whatever the client likes to say.
         address = (scope.get("client") or ("",))[0]
-        token = await self._webapp.gate.login(Headers(scope=scope), address, wanted)
+        token = await self._webapp.gate.login(bodies.headers_of(scope), address, wanted)
         expires = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
         await reply({"users": [{"token": token.value, "expires_after": expires}]})(scope, receive, send)
 
@@ -37,7 +37,7 @@ class Logout:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.logout(Headers(scope=scope))
+        await self._webapp.gate.logout(bodies.headers_of(scope))
         await reply()(scope, receive, send)
 
 
@@ -48,7 +48,7 @@ class Users:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.admin(Headers(scope=scope))
+        await self._webapp.gate.admin(bodies.headers_of(scope))
         said = await bodies.members(receive)
         name = await users.add(self._webapp.ports.db, said.get("username"), said.get("password"))
         await reply({"users": [{"username": name}]}, self._webapp.config.created)(scope, receive, send)
@@ -64,7 +64,7 @@ class OneUser:
         name, db = scope["path_params"]["username"], self._webapp.ports.db
         if name in RESERVED:  # another address, which has one method
             raise HTTPException(405, headers={"Allow": "POST"})
-        await self._allow(Headers(scope=scope), name, alone=scope["method"] == "DELETE")
+        await self._allow(bodies.headers_of(scope), name, alone=scope["method"] == "DELETE")
         answer = {"username": name}
         match scope["method"]:
             case "PUT":
@@ -75,7 +75,7 @@ class OneUser:
                 answer["ROLES"] = (await users.find(db, name)).role
         await reply({"users": [answer]})(scope, receive, send)
 
-    async def _allow(self, headers: Headers, name: str, alone: bool) -> None:
+    async def _allow(self, headers: Mapping[str, str], name: str, alone: bool) -> None:
         """Administrators may do everything, a user may look at itself and change its password. `alone`: only administrators."""
         asking = await self._webapp.gate.user(headers)
         if asking.role != ROLE_ADMIN and (alone or asking.name != name):

@@ -1,0 +1,140 @@
+"""The short way between a connection and a media: whole answers in one write, files by sendfile, bodies as the blocks that came.
+
+Leans on private parts of uvicorn's request cycle, for a third of a small download's CPU, half of a large one's and a quarter of an upload's
+(docs/explanation/performance.md). Over TLS, and under another server, endpoints find none, and use ASGI's messages.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+KEY = "satchel.direct"
+BODY_BYTES = 256 * 1024
+"""How much of a body waits for its reader before the connection is read no further."""
+STATUS = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+STALLED = 300.0
+"""Seconds in which a client that takes nothing loses its connection."""
+Header = tuple[bytes, bytes]
+Span = tuple[int, int, int]
+"""File descriptor, offset and number of bytes."""
+
+
+class Direct:
+    """Of one request. `cycle`, `flow`: uvicorn's. `more`: headers for every answer; `status`: of the answer, 0 before there is one."""
+
+    __slots__ = ("_blocks", "_cycle", "_flow", "_size", "_taking", "_transport", "more", "status")
+
+    def __init__(self, cycle: Any, transport: Any, flow: Any) -> None:
+        self._cycle, self._transport, self._flow = cycle, transport, flow
+        self._blocks: list[bytes] = []
+        self._size = 0
+        self._taking = False
+        self.status = 0
+        self.more: list[Header] = []
+
+    @property
+    def may_send_files(self) -> bool:
+        """Not over TLS, where the bytes must pass through us."""
+        return self._transport.get_extra_info("sslcontext") is None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the whole body was taken."""
+        return not self._cycle.more_body and not self._blocks
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """The whole answer."""
+        if not self._cycle.disconnected:
+            self._transport.write(self._head(status, headers) + body)
+            self._over()
+
+    async def answer_with_file(self, status: int, headers: list[Header], spans: AsyncIterator[Span]) -> None:
+        """An answer whose body are the spans. Raises ConnectionError when the client goes or stalls, EOFError for a file cut short."""
+        self._transport.set_write_buffer_limits(high=0)  # what goes past the transport must find it empty
+        self._transport.write(self._head(status, headers))
+        await self._flow.drain()
+        async for span in spans:
+            await self._send(*span)
+        self._transport.set_write_buffer_limits()
+        self._over()
+
+    async def some(self) -> tuple[list[bytes], bool] | None:
+        """What has come of the body, at least one block unless it is over, and whether more is to come; None when the client has gone."""
+        cycle = self._cycle
+        if not self._taking:
+            self._taking = True
+            self._blocks, cycle.body = [bytes(cycle.body)] if cycle.body else [], bytearray()
+        if cycle.waiting_for_100_continue and not self._transport.is_closing():
+            cycle.waiting_for_100_continue = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not self._blocks and cycle.more_body and not cycle.disconnected:
+            self._flow.resume_reading()
+            await cycle.message_event.wait()
+            cycle.message_event.clear()
+        if cycle.disconnected and cycle.more_body:
+            return None
+        blocks, self._blocks, self._size = self._blocks, [], 0
+        self._flow.resume_reading()
+        return blocks, cycle.more_body
+
+    def give_back(self) -> None:
+        """Whoever reads on reads in the usual way."""
+        self._taking, self._blocks = False, []
+
+    async def _send(self, fd: int, offset: int, count: int) -> None:
+        while count:
+            if self._cycle.disconnected or self._transport.is_closing():  # then the number of its socket may be another's
+                raise ConnectionResetError
+            socket = self._transport.get_extra_info("socket").fileno()
+            try:
+                sent = os.sendfile(socket, fd, offset, count)
+            except BlockingIOError:
+                await _writable(socket)
+                continue
+            if not sent:
+                raise EOFError
+            offset, count = offset + sent, count - sent
+        await asyncio.sleep(0)  # a fast client must not have the loop for itself
+
+    def _head(self, status: int, headers: list[Header]) -> bytes:
+        cycle = self._cycle
+        cycle.response_started, cycle.waiting_for_100_continue = True, False
+        self.status = status
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers, *self.more)]
+        return b"".join([STATUS[status], *lines, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"])
+
+    def _over(self) -> None:
+        cycle = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self._transport.close()
+        cycle.on_response()
+
+    def take(self, block: bytes) -> bool:
+        """A block of the body has come; False when it goes the usual way."""
+        if not self._taking or self._cycle.response_complete:
+            return False
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size > BODY_BYTES:
+            self._flow.pause_reading()
+        self._cycle.message_event.set()
+        return True
+
+
+async def _writable(socket: int) -> None:
+    """Wait until the socket takes more. On a duplicate: the loop allows no second watch on a transport's own."""
+    loop, spare = asyncio.get_running_loop(), os.dup(socket)
+    ready = asyncio.Event()
+    loop.add_writer(spare, ready.set)
+    try:
+        async with asyncio.timeout(STALLED):
+            await ready.wait()
+    except TimeoutError:
+        raise ConnectionResetError from None
+    finally:
+        loop.remove_writer(spare)
+        os.close(spare)
