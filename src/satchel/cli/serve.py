@@ -1,6 +1,7 @@
 """`satchel serve`: the node in the foreground; Webapps and Coreapp as children, or a single one of them in this very process."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -156,6 +157,8 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     # uvicorn takes these signals and raises them again when it is done: with our handlers below that is an end in order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    gc.freeze()  # what is there now stays: no collection needs to look at it again
+    gc.set_threshold(20_000, 20, 20)
     metrics.watch(lambda: len(server.server_state.tasks))
     async with beating(opened.ports.db, opened.name):
         await server.serve(sockets=[listener])

@@ -70,8 +70,8 @@ class Database(Protocol):
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
         """Run `fn` in a transaction and commit it. Not durable: a crash of the machine may undo it, never half of it."""
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on one snapshot."""
+    async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
+        """Run `fn` on one snapshot. `alone`: it is one statement, which needs no transaction around it."""
 
     async def wait(self, timeout: float) -> None:
         """Return when something may have been written since the last call, at the latest after `timeout` seconds. One caller a process."""

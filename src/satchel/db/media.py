@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from satchel.db import Tx
+from satchel.db.users import ALIVE
 from satchel.domain.media import Media
 
 
@@ -25,6 +26,20 @@ def live(tx: Tx, media_id: str) -> Media | None:
     """The media that readers may see."""
     row = tx.one("SELECT id, mime, size, sha256, stamp FROM media WHERE id = :id AND state = 'live'", id=media_id)
     return None if row is None else Media(*row)
+
+
+def live_and_bearer(tx: Tx, media_id: str, name: str, epoch: int, jti: str) -> tuple[bool, Media | None]:
+    """Whether a token with these claims lives, and the media that its bearer may see. One statement: every download asks this."""
+    row = tx.one(
+        f'SELECT EXISTS (SELECT 1 FROM "user" WHERE {ALIVE}), media.id, mime, size, sha256, stamp FROM (SELECT 1) AS asked '
+        "LEFT JOIN media ON media.id = :media_id AND state = 'live'",
+        media_id=media_id,
+        name=name,
+        epoch=epoch,
+        jti=jti,
+    )
+    assert row is not None  # there is always one
+    return bool(row[0]), None if row[1] is None else Media(*row[1:])
 
 
 def needed(tx: Tx, media_id: str) -> Media | None:

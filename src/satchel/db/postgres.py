@@ -134,7 +134,7 @@ class Postgres:
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
         return await self._run(fn, "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
+    async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
         return await self._run(fn, "BEGIN READ ONLY")
 
     async def _run(self, fn: Callable[[Tx], T], begin: LiteralString) -> T:

@@ -120,8 +120,10 @@ class Sqlite:
         result: T = await job.done
         return result
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
+    async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
         try:
+            if alone:
+                return fn(SqliteTx(self._reader))
             self._reader.execute("BEGIN")
             try:
                 return fn(SqliteTx(self._reader))

@@ -28,10 +28,10 @@ class Timed:
         finally:
             self._write.add((time.perf_counter() - started) * 1e6)
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
+    async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
         started = time.perf_counter()
         try:
-            return await self._inner.read(fn)
+            return await self._inner.read(fn, alone)
         finally:
             self._read.add((time.perf_counter() - started) * 1e6)
 

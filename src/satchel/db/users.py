@@ -28,11 +28,6 @@ def find(tx: Tx, name: str) -> User | None:
     return None if row is None else User(*row)
 
 
-def is_bearer(tx: Tx, name: str, epoch: int, jti: str) -> bool:
-    """Whether a token with these claims still lives."""
-    return tx.one(f'SELECT 1 FROM "user" WHERE {ALIVE}', name=name, epoch=epoch, jti=jti) is not None
-
-
 def bearer(tx: Tx, name: str, epoch: int, jti: str) -> User | None:
     """The user whose token this is; None when it has died since: by another epoch, by the user's end, by being given back."""
     row = tx.one(

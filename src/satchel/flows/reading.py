@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import structlog
 
@@ -14,6 +13,7 @@ from satchel.domain.errors import MEDIA_CHANGED, MEDIA_GONE, Fault, Later
 from satchel.domain.media import Media
 from satchel.flows import Ports
 from satchel.flows.media_node import MEDIA_ID, key_of, unknown
+from satchel.flows.tokens import Claims
 from satchel.volume import Content
 
 log = structlog.get_logger("satchel.flows")
@@ -27,13 +27,14 @@ class Reading:
     content: Content
 
 
-def row_of(media_id: str) -> Callable[[Tx], Media | None]:
-    """The look for the media that readers may see."""
-    return partial(rows.live, media_id=media_id) if MEDIA_ID.fullmatch(media_id) else lambda tx: None
+def look_for(media_id: str) -> Callable[[Tx, Claims], tuple[bool, Media | None]]:
+    """The look for the media that readers may see, and for whether the reader's token lives."""
+    known = media_id if MEDIA_ID.fullmatch(media_id) else ""
+    return lambda tx, claims: rows.live_and_bearer(tx, known, claims.sub, claims.epoch, claims.jti)
 
 
 async def open_media(ports: Ports, media_id: str, media: Media | None) -> Reading:
-    """Open a media's own bytes; `media`: what `row_of` found. Raises `Fault(MEDIA_UNKNOWN)` when there is none, or its file was removed."""
+    """Open a media's own bytes; `media`: what `look_for` found. Raises `Fault(MEDIA_UNKNOWN)` when there is none, or no file."""
     if media is None:
         raise unknown(media_id)
     try:

@@ -1,7 +1,8 @@
 """The line of the log that every request gets, in the form of all others; past structlog, whose chain costs as much as a small download."""
 
+import asyncio
 import time
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import msgspec
 import structlog
@@ -22,6 +23,7 @@ class _Line(msgspec.Struct):
 
 class _State:
     out: BinaryIO | None = None
+    waiting: ClassVar[list[bytes]] = []
     second, prefix = -1, ""
 
 
@@ -40,8 +42,16 @@ def line(method: str, path: str, status: int, seconds: float, request_id: str) -
         log.info("request", method=method, path=path, status=status, ms=ms)
         return
     said = _Line(method, path.encode("utf-8", "replace").decode(), status, ms, request_id, _now())
-    _State.out.write(_encode(said) + b"\n")
-    _State.out.flush()
+    if not _State.waiting:
+        asyncio.get_running_loop().call_soon(_flush)  # what this turn of the loop says is one write
+    _State.waiting.append(_encode(said) + b"\n")
+
+
+def _flush() -> None:
+    lines, _State.waiting = _State.waiting, []
+    if _State.out is not None:
+        _State.out.write(b"".join(lines))
+        _State.out.flush()
 
 
 def _now() -> str:

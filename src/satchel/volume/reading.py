@@ -57,8 +57,12 @@ class File(Content):
             await self._in_thread(offset, size)
 
     async def read(self, offset: int, size: int) -> bytes:
-        if _in_memory(self._fd, offset, size):
-            return os.pread(self._fd, size, offset)
+        block = bytearray(size)
+        try:
+            if os.preadv(self._fd, [block], offset, os.RWF_NOWAIT) == size:
+                return bytes(block)
+        except OSError:  # EAGAIN: on the disk; EOPNOTSUPP: this file system cannot tell
+            pass
         return await self._in_thread(offset, size)
 
     async def _in_thread(self, offset: int, size: int) -> bytes:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from cachetools import TTLCache
-
 from satchel.db import Database, Tx, settings, tokens, users
 from satchel.db.users import User
 from satchel.domain.errors import BAD_CREDENTIALS, FORBIDDEN, Fault
@@ -22,6 +20,7 @@ ALIAS = "d360-api-key"
 """The header that clients of 360dialog send their token in."""
 REMEMBER = 300.0
 """Seconds for which a token's signature needs no second look."""
+MOST_KNOWN = 10_000
 
 
 class Gate:
@@ -32,7 +31,7 @@ class Gate:
         self._api_key = config.api_key.encode()
         self._token_key = config.token_key
         self._logins = Logins(db)
-        self._known: TTLCache[str, Claims] = TTLCache(maxsize=10_000, ttl=REMEMBER)
+        self._known: dict[str, tuple[Claims, float]] = {}
 
     async def login(self, headers: Mapping[str, str], address: str, wanted: object = None) -> Token:
         """A token for a Basic header. `wanted`: the password to have from now on. Raises `Fault`, and `Later` after too many wrong ones."""
@@ -50,15 +49,11 @@ class Gate:
         """Who bears this token. Raises `Fault(BAD_CREDENTIALS)`. On the path of every request: one look into memory, one statement."""
         return await self._bearer(await self._claims(headers))
 
-    async def user_and(self, headers: Mapping[str, str], look: Callable[[Tx], T]) -> T:
-        """What the look finds, for a bearer of a token, in one visit to the database. Raises `Fault(BAD_CREDENTIALS)`."""
+    async def user_and(self, headers: Mapping[str, str], look: Callable[[Tx, Claims], tuple[bool, T]]) -> T:
+        """What one statement finds that also says whether the token lives. Raises `Fault(BAD_CREDENTIALS)` when it does not."""
         claims = await self._claims(headers)
-
-        def both(tx: Tx) -> tuple[bool, T]:
-            return users.is_bearer(tx, claims.sub, claims.epoch, claims.jti), look(tx)
-
-        right, found = await self._db.read(both)
-        if not right:
+        lives, found = await self._db.read(lambda tx: look(tx, claims), alone=True)
+        if not lives:
             raise _ended()
         return found
 
@@ -85,11 +80,14 @@ class Gate:
 
     async def _claims(self, headers: Mapping[str, str]) -> Claims:
         """What the token says, its signature and its end checked."""
-        token = _token(headers)
-        claims = self._known.get(token)
-        if claims is None:
-            claims = self._known[token] = decoded(token, await self._key())
-        if claims.exp <= time.time():
+        token, now = _token(headers), time.time()
+        claims, until = self._known.get(token) or (None, 0.0)
+        if claims is None or now > until:
+            claims = decoded(token, await self._key())
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[token] = claims, now + REMEMBER
+        if claims.exp <= now:
             raise _wrong("The token has expired: log in again.")
         return claims
 

@@ -40,7 +40,7 @@ class OneMedia:
             await media_node.delete(self._webapp.ports, media_id)
             await reply()(scope, receive, send)
             return
-        media = await self._webapp.gate.user_and(headers, reading.row_of(media_id))
+        media = await self._webapp.gate.user_and(headers, reading.look_for(media_id))
         opened = await reading.open_media(self._webapp.ports, media_id, media)
         try:
             await Download(opened, scope, headers, send).run()

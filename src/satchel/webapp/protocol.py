@@ -60,8 +60,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:
-            super().on_header(name, value)
+        """As uvicorn does it, but not for trailers; spelt out because every header comes through here."""
+        if self._in_body:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._unused, self._in_body, self._head_since = 0, True, None
