@@ -98,7 +98,7 @@ class Folder:
         return await self._in_thread(self._space)
 
     async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
-        part = Part(self._part_path(), self._durable)
+        part = Part(self._part_path(key.rpartition("/")[2]), self._durable)
         try:
             if size is not None and size <= SMALL:
                 whole = [block async for block in body]
@@ -200,7 +200,7 @@ class Folder:
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Path]:
-        path = Path(self._part_path())
+        path = Path(self._part_path(str(uuid.uuid4())))
         await self._in_thread(self._require_room)
         try:
             yield path
@@ -232,8 +232,8 @@ class Folder:
             opening.add_done_callback(_close_unread)
             raise
 
-    def _part_path(self) -> str:
-        return f"{self._at}/{PARTS}/.{uuid.uuid4()}.{self._worker}.part"
+    def _part_path(self, name: str) -> str:
+        return f"{self._at}/{PARTS}/.{name}.{self._worker}.part"
 
     def _require(self) -> None:
         """The volume is there. Also notes whether it is on a local disk: only there may paths be walked on the loop."""
@@ -299,7 +299,7 @@ class Folder:
         return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
     def _write_marker(self, id_: str) -> None:
-        part = Part(self._part_path())
+        part = Part(self._part_path(str(uuid.uuid4())))
         try:
             part.create()
             part.write([f"{id_}\n".encode()])

@@ -129,6 +129,7 @@ class Visit:
         self.path = _plain(scope["path"], scope["raw_path"])
         self.scope = {**scope, "path": self.path, "app": self}  # with an app in it, the router raises instead of answering
         self._status = 0
+        self._start: Message | None = None
         self._read = False
         self._header = (b"x-request-id", keys.request_id(_header(scope, b"x-request-id")))
         self.id = self._header[1].decode()
@@ -148,9 +149,20 @@ class Visit:
         return message
 
     async def send(self, message: Message) -> None:
+        """Head and body of a short answer leave in one write, where the connection has a way for that."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            if self._direct is not None:
+                self._start = message
+                return
             message["headers"] = [*message["headers"], self._header]
+        elif self._start is not None:
+            start, self._start = self._start, None
+            if self._direct is not None and not message.get("more_body", False):
+                body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
+                self._direct.answer(start["status"], start["headers"], body)
+                return
+            await self._send({**start, "headers": [*start["headers"], self._header]})
         await self._send(message)
 
     async def refuse(self, error: Fault | Later, headers: dict[str, str] | None = None) -> None:

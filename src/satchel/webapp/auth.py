@@ -73,7 +73,7 @@ class Gate:
             raise _wrong("The API key is not the one that SATCHEL_WEBAPP__API_KEY sets.")
 
     async def _bearer(self, claims: Claims) -> User:
-        user = await self._db.read(lambda tx: users.bearer(tx, claims.sub, claims.epoch, claims.jti))
+        user = await self._db.read(lambda tx: users.bearer(tx, claims.sub, claims.epoch, claims.jti), alone=True)
         if user is None:
             raise _ended()
         return user

@@ -40,6 +40,10 @@ async def stream(receive: Receive, direct: Direct | None = None) -> AsyncIterato
 
     Raises `Fault`: UPLOAD_BROKEN_OFF when the client goes away before the end, UPLOAD_TOO_SLOW when it sends too little.
     """
+    if direct is not None and (whole := direct.at_once()) is not None:
+        for block in whole:
+            yield block
+        return
     some = direct.some if direct is not None else partial(_some, receive)
     began, size, more = time.monotonic(), 0, True
     while more:

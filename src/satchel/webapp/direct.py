@@ -60,6 +60,15 @@ class Direct:
         self._transport.set_write_buffer_limits()
         self._over()
 
+    def at_once(self) -> list[bytes] | None:
+        """The whole body, if it is here already."""
+        cycle = self._cycle
+        if self._taking or cycle.more_body or cycle.waiting_for_100_continue:
+            return None
+        self._taking = True
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return [body] if body else []
+
     async def some(self) -> tuple[list[bytes], bool] | None:
         """What has come of the body, at least one block unless it is over, and whether more is to come; None when the client has gone."""
         cycle = self._cycle
@@ -102,8 +111,13 @@ class Direct:
         cycle = self._cycle
         cycle.response_started, cycle.waiting_for_100_continue = True, False
         self.status = status
-        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers, *self.more)]
-        return b"".join([STATUS[status], *lines, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"])
+        lines = [b"%b: %b" % header for header in (*cycle.default_headers, *headers, *self.more)]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close")
+        head = STATUS[status] + b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines):
+            raise ValueError("a header with a line break")
+        return head + b"\r\n\r\n"
 
     def _over(self) -> None:
         cycle = self._cycle
