@@ -1,0 +1,183 @@
+"""The short way between a connection and a media, over real sockets, beside the usual way: nobody can tell them apart."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from satchel import build
+from satchel.webapp import direct
+from satchel.webapp.protocol import BoundedProtocol
+
+from .conftest import Door
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+LARGE = bytes(range(256)) * 20_000
+Talk = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Server:
+    """A Webapp behind a socket."""
+
+    def __init__(self, door: Door, port: int) -> None:
+        self.door, self.port = door, port
+        self.token = door.http.headers["Authorization"]
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def dial(self) -> Talk:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._writers.append(writer)
+        return reader, writer
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def ask(self, talk: Talk, method: str, path: str, more: str = "", body: bytes = b"") -> tuple[bytes, bytes]:
+        """Head and body of the answer; the connection stays open."""
+        reader, writer = talk
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: {self.token}\r\n{more}\r\n".encode() + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        return head, b"" if method == "HEAD" or b" 304 " in head else await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def serving(door: Door, short: bool) -> AsyncIterator[Server]:
+    config = uvicorn.Config(
+        build.webapp(door.place.settings, door.ports, "web"), http=BoundedProtocol, lifespan="off", log_config=None, ws="none"
+    )
+    config.load()
+    state, loop = ServerState(), asyncio.get_running_loop()
+    made: Callable[[], BoundedProtocol] = lambda: (BoundedProtocol if short else _Usual)(config, state, {}, loop)  # noqa: E731
+    server = await loop.create_server(made, "127.0.0.1", 0)
+    serving = Server(door, server.sockets[0].getsockname()[1])
+    yield serving
+    await serving.close()
+    server.close()
+    for connection in list(state.connections):
+        connection.transport.abort()
+    await server.wait_closed()
+
+
+class _Usual(BoundedProtocol):
+    """Where there is no short way, as under another server."""
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._direct = None
+        del self.scope[direct.KEY]  # type: ignore[misc]
+
+
+@pytest.fixture(params=[True, False], ids=["short", "usual"])
+async def server(door: Door, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    async with serving(door, request.param) as server:
+        yield server
+
+
+async def test_downloads_of_every_kind_follow_each_other_on_one_connection(server: Server) -> None:
+    small, large = await server.door.upload(b"0123456789", "text/plain"), await server.door.upload(LARGE, "video/mp4")
+    talk = await server.dial()
+    for _ in range(2):
+        assert (await server.ask(talk, "GET", f"/v1/media/{small}"))[1] == b"0123456789"
+        assert (await server.ask(talk, "GET", f"/v1/media/{large}"))[1] == LARGE
+        head, body = await server.ask(talk, "GET", f"/v1/media/{large}", "Range: bytes=1000000-4999999\r\n")
+        assert (head.split()[1], body) == (b"206", LARGE[1_000_000:5_000_000])
+        head, _ = await server.ask(talk, "HEAD", f"/v1/media/{large}")
+        assert f"content-length: {len(LARGE)}".encode() in head.lower()
+        etag = next(line for line in head.decode().split("\r\n") if line.lower().startswith("etag:"))[6:]
+        assert (await server.ask(talk, "GET", f"/v1/media/{large}", f"If-None-Match: {etag}\r\n"))[0].split()[1] == b"304"
+        assert (await server.ask(talk, "GET", f"/v1/media/{small}x"))[0].split()[1] == b"404"
+    talk[1].close()
+
+
+async def test_answers_carry_the_request_id_once(server: Server) -> None:
+    talk = await server.dial()
+    for path in ("/v1/nothing", f"/v1/media/{await server.door.upload()}", f"/v1/media/{await server.door.upload(LARGE)}"):
+        head, _ = await server.ask(talk, "GET", path, "X-Request-Id: mine\r\n")
+        assert head.lower().count(b"\r\nx-request-id: mine\r\n") == 1
+    talk[1].close()
+
+
+@pytest.mark.parametrize("more", ["Connection: close\r\n", ""], ids=["close", "http10"])
+async def test_a_connection_that_ends_with_the_answer_ends_after_all_of_it(server: Server, more: str) -> None:
+    media = await server.door.upload(LARGE)
+    reader, writer = await server.dial()
+    version = "1.1" if more else "1.0"
+    writer.write(f"GET /v1/media/{media} HTTP/{version}\r\nHost: node\r\nAuthorization: {server.token}\r\n{more}\r\n".encode())
+    assert (await reader.read()).partition(b"\r\n\r\n")[2] == LARGE
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 20_480, 5_000_000])
+@pytest.mark.parametrize("expect", [True, False], ids=["expect", "at-once"])
+async def test_uploads_of_every_size_arrive_whole(server: Server, size: int, expect: bool) -> None:
+    talk = await server.dial()
+    body = os.urandom(size)
+    more = f"Content-Type: a/b\r\nContent-Length: {size}\r\n" + ("Expect: 100-continue\r\n" if expect else "")
+    if expect:
+        await server.ask(talk, "POST", "/v1/media", more)
+        talk[1].write(body)
+        head = await talk[0].readuntil(b"\r\n\r\n")
+    else:
+        head, _ = await server.ask(talk, "POST", "/v1/media", more, body)
+    assert head.split()[1] == (b"201" if size else b"400")
+    talk[1].close()
+    if size:
+        newest = max((server.door.place.data_dir / "media/shared").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        assert newest.read_bytes() == body
+
+
+async def test_a_chunked_upload_and_the_next_request_behind_it_are_told_apart(server: Server) -> None:
+    talk = await server.dial()
+    body = b"".join(b"%x\r\n%b\r\n" % (size, b"z" * size) for size in (1, 70_000, 300_000, 5)) + b"0\r\n\r\n"
+    head, answer = await server.ask(talk, "POST", "/v1/media", "Content-Type: a/b\r\nTransfer-Encoding: chunked\r\n", body)
+    assert head.split()[1] == b"201"
+    media = answer.split(b'"id":"')[1][:36].decode()
+    assert len((await server.ask(talk, "GET", f"/v1/media/{media}"))[1]) == 370_006
+    talk[1].close()
+
+
+async def test_a_refused_upload_is_answered_before_its_end_and_closes(server: Server) -> None:
+    talk = await server.dial()
+    head, _ = await server.ask(talk, "POST", "/v1/media", f"Content-Type: a/b\r\nContent-Length: {1 << 30}\r\n", b"x" * 500_000)
+    assert head.split()[1] == b"413"
+    assert b"connection: close" in head.lower()
+    talk[1].close()
+
+
+async def test_a_file_cut_short_during_its_download_cuts_the_connection(server: Server) -> None:
+    body = os.urandom(30_000_000)
+    media = await server.door.upload(body)
+    reader, writer = await server.dial()
+    writer.write(f"GET /v1/media/{media} HTTP/1.1\r\nHost: node\r\nAuthorization: {server.token}\r\n\r\n".encode())
+    got = await reader.readuntil(b"\r\n\r\n")
+    os.truncate(server.door.place.data_dir / "media/shared" / media, 1000)
+    rest = await reader.read()
+    assert got.split()[1] == b"200"
+    assert len(rest) < len(body)
+    writer.close()
+
+
+async def test_a_client_that_leaves_in_the_middle_leaves_no_descriptor(server: Server) -> None:
+    media = await server.door.upload(os.urandom(30_000_000))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count of names
+    for _ in range(5):
+        reader, writer = await server.dial()
+        writer.write(f"GET /v1/media/{media} HTTP/1.1\r\nHost: node\r\nAuthorization: {server.token}\r\n\r\n".encode())
+        await reader.readexactly(100_000)
+        writer.transport.abort()
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
+
+
+async def until(so: Callable[[], bool]) -> None:
+    """Let the loop turn until it is so; the test's own time-out ends a wait in vain."""
+    while not so():  # noqa: ASYNC110 - descriptors send no notice
+        await asyncio.sleep(0.01)
