@@ -59,7 +59,7 @@ def database(settings: Settings) -> Database:
             from satchel.db.sqlite import Sqlite
 
             try:
-                return Sqlite(settings.data_dir / "satchel.db")
+                return Sqlite(settings.database_file)
             except ValueError as error:
                 raise SettingsError(f"{error}.") from None
 
@@ -80,6 +80,13 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         yield Opened(ports, name)
 
 
+def refuse_absent_database(settings: Settings) -> None:
+    """For commands that make none. Raises `SettingsError`; PostgreSQL is asked when it is needed."""
+    file = settings.database_file
+    if settings.database.kind == "sqlite" and not file.exists():
+        raise SettingsError(f"There is no database {file}: name the node's --data-dir, or start satchel dev or satchel serve once.")
+
+
 @dataclass(frozen=True)
 class Looked:
     """What a command that only looks may use. `pending`: migrations that are missing."""
@@ -94,9 +101,7 @@ class Looked:
 @asynccontextmanager
 async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
     """Database and volume as they are: nothing is made, migrated, marked or swept. Raises `SettingsError` where no database is yet."""
-    file = settings.data_dir / "satchel.db"
-    if settings.database.kind == "sqlite" and not file.exists():
-        raise SettingsError(f"There is no database {file}: name the node's --data-dir, or start satchel dev or satchel serve once.")
+    refuse_absent_database(settings)
     async with AsyncExitStack() as stack:
         db = database(settings)
         stack.push_async_callback(db.close)

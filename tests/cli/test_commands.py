@@ -1,6 +1,7 @@
 """Client commands against a running node, and the node commands `serve` and `migrate`."""
 
 import json
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from satchel.cli import sandbox
 from satchel.db import schema
 
 from ..journeys.running import eventually, free_port
@@ -71,6 +73,29 @@ def test_a_phone_is_shown_in_lines_or_as_json(dev: Dev) -> None:
     assert json.loads(shown.stdout) == {"messages": []}
     wrong = satchel("sandbox", "phone", "show", "12", cwd=dev.folder)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_a_wait_in_vain_is_exit_9(dev: Dev) -> None:
+    vain = satchel("sandbox", "phone", "show", "12025550198", "--wait", "100ms", cwd=dev.folder)
+    assert (vain.returncode, vain.stdout, vain.stderr.count("\n")) == (9, "", 1)
+    assert "12025550198 received nothing within 100ms" in vain.stderr
+    told = satchel("sandbox", "phone", "show", "12025550198", "--wait", "100ms", "--json", cwd=dev.folder)
+    assert (told.returncode, json.loads(told.stdout), json.loads(told.stderr)["errors"][0]["code"]) == (9, {"messages": []}, 1000)
+
+
+@pytest.mark.parametrize(("state", "lacks"), [("downloading", True), ("downloaded", False), ("unavailable", False)])
+def test_what_a_wait_lacks_is_media_on_its_way(state: str, lacks: bool) -> None:
+    assert bool(sandbox.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks
+    assert not sandbox.lacking("1", [{"id": "a"}])
+
+
+def test_ctrl_c_ends_a_receiver_with_130(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*SATCHEL, "webhook", "serve", "--port", "0"], cwd=tmp_path, env=environment(), stderr=log)
+    eventually(lambda: "Waiting" in (tmp_path / "log").read_text(), 15, (tmp_path / "log").read_text)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert "interrupted" in (tmp_path / "log").read_text()
 
 
 def test_migrate_says_what_it_did(tmp_path: Path) -> None:

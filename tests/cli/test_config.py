@@ -29,6 +29,11 @@ def test_show_says_all_and_where_it_comes_from_but_no_secret(tmp_path: Path) -> 
     assert "satchel.toml" in next(line for line in plain.stdout.splitlines() if line.startswith("coreapp.lease_ttl"))
 
 
+def test_both_take_the_data_directory(tmp_path: Path) -> None:
+    for command in ("show", "check"):
+        assert satchel("config", command, "--data-dir", "elsewhere", cwd=tmp_path).returncode == 0
+
+
 def test_secrets_are_those_that_the_docs_never_show() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text(encoding="utf-8")
     hidden = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and "never shown" in line}

@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from satchel import build
+from satchel.cli import dev as dev_command
 from satchel.db import schema
 from satchel.flows import access
-from satchel.settings import load
+from satchel.settings import Given, load
 
 from ..journeys.running import Hook, eventually
 from .dev import Dev, satchel
@@ -84,6 +85,17 @@ def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: D
     assert weak.returncode == 3
     assert "8 to 64 characters" in weak.stderr
     assert "weak" not in weak.stderr
+
+
+def test_the_banner_says_where_a_given_password_stands(tmp_path: Path) -> None:
+    options = dev_command.Options(1, 2, tmp_path, "")
+    shown = [
+        dev_command.banner(options, dev_command.Started("token", given, None, None))
+        for given in (Given("Quay-Lantern-42", in_file=False), Given("Quay-Lantern-42", in_file=True))
+    ]
+    assert 'admin:"$SATCHEL_ADMIN_PASSWORD" ' in shown[0]
+    assert 'admin:"$(cat "$SATCHEL_ADMIN_PASSWORD_FILE")" ' in shown[1]
+    assert "Quay" not in "".join(shown)
 
 
 def test_a_password_that_no_banner_has_shown_is_shown_by_the_next_start(tmp_path: Path) -> None:

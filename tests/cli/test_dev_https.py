@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from satchel.cli import doctor
 from satchel.client import Client, Target, Unreachable
 
 from .dev import Dev, environment, satchel
@@ -99,6 +100,11 @@ def test_an_untrusted_certificate_is_a_sentence_and_exit_8(dev: Dev, tmp_path: P
 def test_plain_http_to_it_says_that_it_may_be_https(dev: Dev) -> None:
     with pytest.raises(Unreachable, match="http or https"):
         Client(Target(dev.url.replace("https", "http"), "x")).delete("x")
+
+
+def test_doctor_finds_it_under_either_scheme(dev: Dev) -> None:
+    found = doctor.port([dev.url.replace("https", "http"), dev.url])
+    assert (found.level, found.text) == ("ok", f"a node answers at {dev.url}")
 
 
 def test_an_operators_certificate_is_for_serve(tmp_path: Path) -> None:

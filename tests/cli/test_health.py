@@ -99,6 +99,13 @@ def test_doctor_names_a_setting_that_nobody_knows(tmp_path: Path) -> None:
     assert (wrong.returncode, "choose from config" in wrong.stderr) == (2, True)
 
 
+def test_doctor_looks_at_the_files_for_tls_and_goes_on(tmp_path: Path) -> None:
+    given = {"SATCHEL_WEBAPP__TLS_CERTIFICATE": str(tmp_path / "a.pem"), "SATCHEL_WEBAPP__TLS_KEY": str(tmp_path / "b.pem")}
+    done = satchel("doctor", "--json", "--only", "config,files", cwd=tmp_path, **given)
+    assert (done.returncode, levels(done)) == (10, {"config": "problem", "files": "ok"})
+    assert f"{tmp_path / 'a.pem'} cannot be read" in done.stdout
+
+
 def test_doctor_finds_a_secret_that_others_may_read(dev: Dev) -> None:
     database = dev.folder / ".satchel" / "satchel.db"
     database.chmod(0o644)
@@ -114,8 +121,8 @@ def test_doctor_tells_a_node_from_somebody_else_on_the_port() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        assert port(url).level == "warning"
-    assert port(url).text.startswith("nobody listens")
+        assert port([url]).level == "warning"
+    assert port([url]).text.startswith("nobody listens")
 
 
 def test_doctor_shows_signs_and_colours_on_a_terminal(tmp_path: Path) -> None:

@@ -189,12 +189,13 @@ def test_no_color_and_no_bar_where_nobody_looks(dev: Dev, road: SlowRoad) -> Non
 
 
 @pytest.mark.timeout(60)
-def test_ctrl_c_in_a_download_leaves_nothing(dev: Dev, road: SlowRoad, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_download_that_is_told_to_end_leaves_nothing(dev: Dev, road: SlowRoad, tmp_path: Path, number: signal.Signals) -> None:
     media = upload(dev, "long.bin", os.urandom(24 << 20))
     terminal = Terminal(dev, road, "media", "get", media, "-o", str(tmp_path / "out"))
     terminal.until("24.0 MiB")
     assert [path.name for path in tmp_path.iterdir()] == [".out.part"]
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.process.send_signal(number)
     assert "interrupted" in terminal.rest()
     terminal.answer()
     assert terminal.process.returncode == 130

@@ -140,3 +140,14 @@ def test_a_preset_password_leaves_no_factory_door(tmp_path: Path) -> None:
         assert login(dev, "admin", "secret", new_password="Other-Window-8")[0] == 401
     finally:
         dev.stop()
+
+
+def test_who_came_in_with_a_dead_token_of_dev_is_told_how_to_go_on(dev: Dev) -> None:
+    assert satchel("user", "logout-all", "admin", cwd=dev.folder).returncode == 0
+    refused = satchel("media", "ls", cwd=dev.folder)
+    assert (refused.returncode, refused.stderr.count("\n")) == (4, 1)
+    assert "SATCHEL_TOKEN=$(satchel token new --user admin)" in refused.stderr
+    token = satchel("token", "new", "--user", "admin", cwd=dev.folder).stdout.strip()
+    assert satchel("media", "ls", cwd=dev.folder, SATCHEL_TOKEN=token).returncode == 0
+    own = satchel("media", "ls", cwd=dev.folder, SATCHEL_TOKEN="x")
+    assert (own.returncode, "token new" in own.stderr) == (4, False)

@@ -101,7 +101,7 @@ def node(role: str, bind: str, data_dir: str) -> None:
 
     trap = Trap()
     with say.configuration_errors():
-        serve.run(serve.Node(role, bind), load(Path(data_dir), os.environ), wrap=lambda ports: rig(trap, ports, NODE_CALLS))
+        serve.run(serve.Run(role, bind), load(Path(data_dir), os.environ), wrap=lambda ports: rig(trap, ports, NODE_CALLS))
 
 
 def sandbox(port: str, data_dir: str, url: str) -> None:

@@ -213,8 +213,11 @@ def test_a_number_of_the_business_that_is_no_digits_is_refused(tmp_path: Path, n
 def test_the_administrators_password_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("Quay-Lantern-43\n", encoding="utf-8")
     assert settings.admin_password({}) is None
-    assert settings.admin_password({"SATCHEL_ADMIN_PASSWORD": "Quay-Lantern-42"}) == "Quay-Lantern-42"
-    assert settings.admin_password({"SATCHEL_ADMIN_PASSWORD_FILE": str(tmp_path / "password")}) == "Quay-Lantern-43"
+    given = settings.admin_password({"SATCHEL_ADMIN_PASSWORD": "Quay-Lantern-42"})
+    assert given == settings.Given("Quay-Lantern-42", in_file=False)
+    assert "Quay" not in repr(given)
+    in_file = settings.admin_password({"SATCHEL_ADMIN_PASSWORD_FILE": str(tmp_path / "password")})
+    assert in_file == settings.Given("Quay-Lantern-43", in_file=True)
 
 
 def test_an_administrators_password_that_breaks_the_rule_is_refused_and_not_said() -> None:

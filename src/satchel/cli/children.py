@@ -1,12 +1,10 @@
 """Child processes of `satchel dev` and `satchel serve`: in sessions of their own, tied to us by a pipe, stopped together."""
 
 import contextlib
-import http.client
 import os
 import queue
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -16,12 +14,12 @@ from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import Self
-from urllib.parse import urlsplit
 
 import structlog
 
 from satchel.cli import say
 from satchel.cli.lifeline import VARIABLE
+from satchel.client.connection import Trusted, Unreachable, fetch, trust
 
 LISTENER = "SATCHEL_LISTENER_FD"
 """Names the listening socket that a Webapp inherits."""
@@ -92,12 +90,15 @@ class Supervisor:
         with self._starting:
             self._stopping.set()
 
-    def wait_ready(self, url: str, ca: Path | None = None) -> None:
+    def wait_ready(self, url: str, path: str, ca: Path | None = None) -> None:
         """Until the address answers 200; `ca`: whom to trust over https. Raises `Stopped` when something ends first."""
         deadline = time.monotonic() + READY_WITHIN
-        while not _answers(url, ca):
+        trusted = trust(str(ca)) if ca else None
+        while not _answers(url, path, trusted):
             if time.monotonic() > deadline:
-                raise Stopped(f"{url} did not become ready within {READY_WITHIN:.0f} s; the lines above say what is lacking.", "start")
+                raise Stopped(
+                    f"{url}{path} did not become ready within {READY_WITHIN:.0f} s; the lines above say what is lacking.", "start"
+                )
             with contextlib.suppress(queue.Empty):
                 raise self._ends.get(timeout=0.03)
 
@@ -155,18 +156,8 @@ def _stop(children: list[tuple[Child, subprocess.Popen[bytes]]]) -> None:
             process.wait()
 
 
-def _answers(url: str, ca: Path | None) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        trusted = ssl.create_default_context(cafile=ca)
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, parts.port, timeout=2, context=trusted)
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=2)
+def _answers(url: str, path: str, trusted: Trusted) -> bool:
     try:
-        connection.request("GET", parts.path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        return fetch(url, path, trusted, timeout=2)[0] == 200
+    except Unreachable:
         return False
-    finally:
-        connection.close()

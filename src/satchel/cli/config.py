@@ -1,7 +1,6 @@
 """`satchel config`: what is set, where, and whether it can be used."""
 
 import asyncio
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ from typing import Any
 import rich_click as click
 
 from satchel.cli import say
+from satchel.cli.options import json_option, node_data_dir
 from satchel.domain import quantities
-from satchel.settings import DATA_DIR, SECTIONS, Settings, files, load, names, secrets
+from satchel.settings import SECTIONS, Settings, files, load, names, secrets
 
 MASK = "********"
 
@@ -22,14 +22,15 @@ def config() -> None:
 
 @config.command(epilog="Example: satchel config show --origin")
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document: value and origin by the setting's name.")
-def show(origin: bool, as_json: bool) -> None:
+@json_option
+@node_data_dir
+def show(origin: bool, as_json: bool, data_dir: Path) -> None:
     """Print every setting; secrets are masked."""
     with say.configuration_errors():
-        settings = load(DATA_DIR, os.environ)
+        settings = load(data_dir, os.environ)
     shown = {name: {"value": _shown(settings, name), "origin": settings.origins.get(name, "default")} for name in names()}
     if as_json:
-        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        say.json(shown)
         return
     for name, said in shown.items():
         value = "" if said["value"] is None else str(said["value"])
@@ -37,10 +38,11 @@ def show(origin: bool, as_json: bool) -> None:
 
 
 @config.command(epilog="Example: satchel config check")
-def check() -> None:
+@node_data_dir
+def check(data_dir: Path) -> None:
     """Look whether the settings can be used; exit code 3 and a sentence when not."""
     with say.configuration_errors():
-        settings = load(DATA_DIR, os.environ)
+        settings = load(data_dir, os.environ)
         from satchel import build
         from satchel.cli import tls
 

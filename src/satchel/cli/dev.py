@@ -16,21 +16,19 @@ import msgspec
 import rich_click as click
 
 from satchel import __version__, build
-from satchel.cli import say, tls
+from satchel.cli import private, say, tls
 from satchel.cli.children import Child, Stopped, Supervisor
-from satchel.cli.serve import write_private
+from satchel.cli.options import node_data_dir
 from satchel.cli.state import LOCK_FILE, STATE_FILE
 from satchel.db import Database, hosts, schema
 from satchel.db import settings as setting_rows
 from satchel.domain import passwords
 from satchel.flows import access, application
-from satchel.settings import ADMIN_PASSWORD, DATA_DIR, Settings, admin_password, load
+from satchel.settings import ADMIN_PASSWORD, ADMIN_PASSWORD_FILE, Given, Settings, admin_password, load
 
 PHONES = ("12025550111", "12025550112")
 PHOTO = "tests/media/harbour.jpg"
 """The one that comes with a clone."""
-UNSHOWN = "admin-password.unshown"
-"""Holds a generated password until a banner has shown it, so that a start that breaks off does not lose it."""
 LINES = r"""
 TOKEN=$(curl -s{trust} -u admin:{login} -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 MEDIA=$(curl -s{trust} -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @{photo} {url}/v1/media \
@@ -74,9 +72,7 @@ class Options:
 @click.command(epilog="Example: satchel dev --port 9090 --webhook http://127.0.0.1:9099/")
 @click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="Webapp's port.")
 @click.option("--sandbox-port", type=click.IntRange(1, 65535), help="The sandbox's port; Webapp's plus one unless given.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, volume and the sandbox's own store."
-)
+@node_data_dir
 @click.option("--webhook", metavar="URL", help="Set webhooks.url at this start.")
 @click.option("--https", is_flag=True, help="Speak https with a certificate that is made once and kept in the data directory.")
 def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None, https: bool) -> None:
@@ -90,7 +86,7 @@ def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None
         for note in settings.notes:
             click.echo(note, err=True)
         started = asyncio.run(_prepare(settings, options, webhook))
-        _supervise(options, started)
+        _supervise(settings, options, started)
 
 
 def _refuse_own_certificate(settings: Settings, https: bool) -> None:
@@ -105,9 +101,10 @@ def _refuse_own_certificate(settings: Settings, https: bool) -> None:
 
 @dataclass(frozen=True)
 class Started:
-    """What a start made or found: a token, a generated password that nobody has seen yet, the webhook's URL."""
+    """What a start found or made. `given`: from the environment; `password`: one that was made and that nobody has seen yet."""
 
     token: str
+    given: Given | None
     password: str | None
     webhook: str | None
 
@@ -121,12 +118,12 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
         given = admin_password()
         if webhook:
             await application.change(db, {"webhooks": {"url": webhook}}, "dev")
-        generated = None if given is not None else await _generated_password(db, options.data_dir / UNSHOWN)
+        generated = None if given is not None else await _generated_password(db, settings.unshown_password_file)
         if given is not None:
-            await access.ensure_admin(db, given, always=True)
-            (options.data_dir / UNSHOWN).unlink(missing_ok=True)
-        stored = await db.read(setting_rows.application)
-        return Started(await access.mint_admin_token(db, settings.webapp.token_key), generated, stored.get("webhooks", {}).get("url"))
+            await access.ensure_admin(db, given.password, always=True)
+            settings.unshown_password_file.unlink(missing_ok=True)
+        url = (await db.read(setting_rows.application)).get("webhooks", {}).get("url")
+        return Started(await access.mint_admin_token(db, settings.webapp.token_key), given, generated, url)
     finally:
         await db.close()
 
@@ -134,7 +131,7 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
 async def _generated_password(db: Database, unshown: Path) -> str | None:
     """The password that a banner must still show: made now for a first administrator, or by a start that broke off before its banner."""
     if not await access.has_admin(db):
-        write_private(unshown, passwords.generate())
+        private.write(unshown, passwords.generate())
         await access.ensure_admin(db, unshown.read_text(encoding="utf-8"), always=False, door=True)
     return unshown.read_text(encoding="utf-8") if unshown.exists() else None
 
@@ -170,7 +167,7 @@ def _locked(fd: int) -> bool:
     return False
 
 
-def _supervise(options: Options, started: Started) -> None:
+def _supervise(settings: Settings, options: Options, started: Started) -> None:
     data = str(options.data_dir)
     trust = ["--node-ca", str(options.ca)] if options.ca else []
     sandbox = ["--port", str(options.sandbox_port), "--data-dir", f"{data}/sandbox", "--node", options.url, *trust]
@@ -185,10 +182,10 @@ def _supervise(options: Options, started: Started) -> None:
         for child in children:
             supervisor.start(child)
         try:
-            supervisor.wait_ready(f"{options.url}/_satchel/readyz", options.ca)
+            supervisor.wait_ready(options.url, "/_satchel/readyz", options.ca)
             _write_state(state, options, started)
             click.echo(banner(options, started))
-            (options.data_dir / UNSHOWN).unlink(missing_ok=True)
+            settings.unshown_password_file.unlink(missing_ok=True)
             supervisor.wait()
         except Stopped as stopped:
             if stopped.child is not None:
@@ -201,18 +198,13 @@ def _supervise(options: Options, started: Started) -> None:
 def _write_state(path: Path, options: Options, started: Started) -> None:
     state: dict[str, Any] = {"url": options.url, "sandbox_url": options.sandbox_url, "pid": os.getpid(), "token": started.token}
     state |= {"ca": str(options.ca)} if options.ca else {}
-    part = write_private(path.with_suffix(".part"), msgspec.json.encode(state).decode())
+    part = private.write(path.with_suffix(".part"), msgspec.json.encode(state).decode())
     part.replace(path)
 
 
 def banner(options: Options, started: Started) -> str:
     """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
-    if started.password:
-        login, pasted = f"{started.password}   (shown once; SATCHEL_ADMIN_PASSWORD sets another)", started.password
-    elif os.environ.get(ADMIN_PASSWORD):
-        login, pasted = "the password in SATCHEL_ADMIN_PASSWORD", '"$SATCHEL_ADMIN_PASSWORD"'
-    else:
-        login, pasted = "the password shown at the first start (SATCHEL_ADMIN_PASSWORD sets another)", "PASSWORD"
+    login, pasted = _login(started)
     lines = LINES.format(
         login=pasted,
         url=options.url,
@@ -237,3 +229,14 @@ def banner(options: Options, started: Started) -> str:
 
   Ctrl-C stops everything.
 """
+
+
+def _login(started: Started) -> tuple[str, str]:
+    """What the banner says of the password, and how its lines name it to a shell."""
+    if started.given:
+        if started.given.in_file:
+            return f"the password in the file that {ADMIN_PASSWORD_FILE} names", f'"$(cat "${ADMIN_PASSWORD_FILE}")"'
+        return f"the password in {ADMIN_PASSWORD}", f'"${ADMIN_PASSWORD}"'
+    if started.password:
+        return f"{started.password}   (shown once; {ADMIN_PASSWORD} sets another)", started.password
+    return f"the password shown at the first start ({ADMIN_PASSWORD} sets another)", "PASSWORD"

@@ -1,12 +1,11 @@
 """`satchel doctor`: what is wrong with this host's node, and what to do about it."""
 
 import asyncio
-import json
 import os
 import resource
 import stat
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,19 @@ import rich_click as click
 
 from satchel import build
 from satchel.build import Looked
-from satchel.cli import say
+from satchel.cli import say, tls
+from satchel.cli.options import json_option, node_data_dir
 from satchel.cli.state import state_of
 from satchel.domain.errors import Fault, Later
 from satchel.flows import preflight
 from satchel.flows.preflight import Finding
-from satchel.settings import DATA_DIR, Settings, SettingsError, load
+from satchel.settings import Settings, SettingsError, load
 
 NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "admin")
 NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation")
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 FEW_FILES = 1024
-PORT = "http://127.0.0.1:9090"
+PORT = "127.0.0.1:9090"
 Findings = dict[str, Finding]
 
 
@@ -38,18 +38,16 @@ def _names(ctx: Any, param: Any, value: str | None) -> tuple[str, ...]:
 
 
 @click.command(epilog="Example: satchel doctor --data-dir /var/lib/satchel --only database,volume")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database and, unless set, the volume."
-)
+@node_data_dir
 @click.option("--only", callback=_names, metavar="NAME,...", help=f"Only these checks: {', '.join(NAMES)}.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(data_dir: Path, only: tuple[str, ...], as_json: bool) -> None:
     """Check this host's node and say what to do. Changes nothing. Exit code 10 when there is a problem; a warning alone is none."""
     findings = asyncio.run(examine(data_dir, only))
     counts = {level: sum(finding.level == level for finding in findings.values()) for level in MARKS}
     if as_json:
         checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
-        click.echo(json.dumps({"checks": checks, "problems": counts["problem"], "warnings": counts["warning"]}, ensure_ascii=False))
+        say.json({"checks": checks, "problems": counts["problem"], "warnings": counts["warning"]})
     else:
         for name, finding in findings.items():
             click.echo(f"{_mark(finding)} {name:<10} {finding.text}")
@@ -105,7 +103,7 @@ async def _without_database(settings: Settings, names: tuple[str, ...]) -> Findi
     found: Findings = {}
     if "port" in names:
         dev = state_of(settings.data_dir)
-        found["port"] = await asyncio.to_thread(port, str(dev.get("url") or PORT), dev.get("ca"))
+        found["port"] = await asyncio.to_thread(port, [str(dev["url"])] if "url" in dev else _urls(settings))
     if "files" in names:
         found["files"] = files()
     if "password" in names:
@@ -116,10 +114,14 @@ async def _without_database(settings: Settings, names: tuple[str, ...]) -> Findi
 
 
 def config(settings: Settings) -> Finding:
-    """Where values come from, and whether files that hold secrets are for their owner only."""
+    """Where values come from, whether Webapp can speak TLS with its files, and whether files that hold secrets are for their owner only."""
+    try:
+        tls.context(settings)
+    except SettingsError as error:
+        return Finding("problem", str(error))
     open_to_all = [
         path
-        for path in (settings.data_dir / "satchel.db", settings.data_dir / "admin-password")
+        for path in (settings.database_file, settings.admin_password_file)
         if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     ]
     if open_to_all:
@@ -128,25 +130,25 @@ def config(settings: Settings) -> Finding:
     return Finding("ok", f"{len(settings.origins)} settings from {', '.join(origins)}" if origins else "nothing but defaults")
 
 
-def port(url: str, ca: str | None = None) -> Finding:
-    """Whether the node, nobody or somebody else listens where the node should."""
-    from http.client import HTTPException
+def _urls(settings: Settings) -> list[str]:
+    """Where `satchel serve` listens unless told. Its --https is no setting, so both are tried, the one that the settings say first."""
+    schemes = ("https", "http") if settings.webapp.tls_certificate else ("http", "https")
+    return [f"{scheme}://{PORT}" for scheme in schemes]
 
-    from satchel.client import connect
 
-    connection, _ = connect(url, ca)
-    connection.timeout = 2
-    try:
-        connection.request("GET", "/_satchel/livez")
-        if connection.getresponse().status == 200:
-            return Finding("ok", f"a node answers at {url}")
-    except ConnectionRefusedError:
-        return Finding("ok", f"nobody listens at {url}: a node may start there")
-    except (OSError, HTTPException):
-        pass
-    finally:
-        connection.close()
-    return Finding("warning", f"what listens at {url} is no node: stop it, or give satchel serve another --bind")
+def port(urls: Sequence[str]) -> Finding:
+    """Whether the node, nobody or somebody else listens where the node should. A certificate need not be for this address to be ours."""
+    from satchel.client.connection import NobodyListens, Unreachable, fetch, trust_anybody
+
+    for url in urls:
+        try:
+            if fetch(url, "/_satchel/livez", trust_anybody(), timeout=2)[0] == 200:
+                return Finding("ok", f"a node answers at {url}")
+        except NobodyListens:
+            return Finding("ok", f"nobody listens at {url}: a node may start there")
+        except Unreachable:
+            pass
+    return Finding("warning", f"what listens at {urls[0]} is no node: stop it, or give satchel serve another --bind")
 
 
 def files() -> Finding:

@@ -1,6 +1,5 @@
 """`satchel media ls` and `info`: what lies on the media node."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from satchel.cli import say
+from satchel.cli.options import json_option
 from satchel.cli.target import client_options, failure_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 @click.option("--direction", type=click.Choice(["up", "in", "link"]), help="Uploaded, received, or fetched from a link.")
 @click.option("--user", metavar="NAME", help="Only what this user uploaded.")
 @click.option("--mime", metavar="MIME", help="Only this type; image/* for every image.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the ids.")
 @client_options
 def ls(client: "Client", everything: bool, limit: int, as_json: bool, quiet: bool, **filters: str | None) -> None:
@@ -35,22 +35,28 @@ def ls(client: "Client", everything: bool, limit: int, as_json: bool, quiet: boo
     )
     found = _each(pages)
     if as_json and not everything:
-        click.echo(json.dumps({"media": [asdict(media) for media, _ in islice(found, limit)]}, ensure_ascii=False))
+        say.json({"media": [asdict(media) for media, _ in islice(found, limit)]})
         return
     for media, now in found if everything else islice(found, limit):
-        click.echo(media.id if quiet else json.dumps(asdict(media), ensure_ascii=False) if as_json else line(media, now))
+        if as_json:
+            say.json(asdict(media))
+        else:
+            click.echo(media.id if quiet else line(media, now))
     if not everything and next(found, None):
         click.echo("There are more: --all shows them.", err=True)
 
 
 @click.command(epilog="Example: satchel media info 0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11")
 @click.argument("media_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @client_options
 def info(client: "Client", media_id: str, as_json: bool) -> None:
     """Show what the node knows of a media."""
     media = client.info(media_id)
-    click.echo(json.dumps(asdict(media), ensure_ascii=False) if as_json else "\n".join(_facts(media)))
+    if as_json:
+        say.json(asdict(media))
+    else:
+        click.echo("\n".join(_facts(media)))
 
 
 def line(media: "Media", now: str) -> str:

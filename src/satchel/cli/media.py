@@ -1,7 +1,6 @@
 """`satchel media`: upload, get and remove over HTTP; what lists is in listing.py."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import rich_click as click
 
 from satchel.cli import listing, say
+from satchel.cli.options import json_option
 from satchel.cli.progress import Bar
 from satchel.cli.target import client_options, failure_of
 
@@ -31,7 +31,7 @@ media.add_command(listing.info)
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE...")
 @click.option("--type", "mime", metavar="MIME", help="Content-Type; guessed from the file's name unless given.")
 @click.option("--keep-going", is_flag=True, help="Go on with the next file when one fails; exit code 11 if some did.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was uploaded as one JSON document.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the ids.")
 @client_options
 def upload(client: "Client", files: tuple[Path, ...], mime: str | None, keep_going: bool, as_json: bool, quiet: bool) -> None:
@@ -102,7 +102,7 @@ def _keep(blocks: Iterator[bytes], target: Path, bar: Bar) -> None:
 
 @media.command(epilog="Example: satchel media rm 0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11")
 @click.argument("media_ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--json", "as_json", is_flag=True, help="Print the ids that were deleted as JSON.")
+@json_option
 @client_options
 def rm(client: "Client", media_ids: tuple[str, ...], as_json: bool) -> None:
     """Delete media. Messages accepted before still go out. An id that cannot be deleted does not keep the others."""
@@ -123,7 +123,7 @@ def _told_at_the_end(name: str, done: list[str] | list[dict[str, str | int]]) ->
     try:
         yield
     finally:
-        click.echo(json.dumps({name: done}, ensure_ascii=False))
+        say.json({name: done})
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import rich_click as click
 
 from satchel import build
 from satchel.cli import say
+from satchel.cli.options import node_data_dir
 from satchel.db import schema
-from satchel.settings import DATA_DIR, Settings, load
+from satchel.settings import Settings, load
 
 
 @click.command(epilog="Example: satchel migrate --data-dir /var/lib/satchel")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where the SQLite database lies.")
+@node_data_dir
 def migrate(data_dir: Path) -> None:
     """Apply the migrations that are missing; several processes may do it at once."""
     with say.configuration_errors():

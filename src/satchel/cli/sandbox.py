@@ -6,8 +6,8 @@ from typing import Any
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.state import DATA_DIR
-from satchel.cli.target import errors, sandbox_url
+from satchel.cli.options import json_option, state_data_dir
+from satchel.cli.target import sandbox_url
 
 
 @click.group()
@@ -23,24 +23,29 @@ def phone() -> None:
 @phone.command(epilog="Example: satchel sandbox phone show 12025550111 --wait 10s")
 @click.argument("number")
 @click.option("--url", metavar="URL", help="The sandbox; else SATCHEL_SANDBOX_URL, else a running satchel dev.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where satchel dev keeps its state file."
-)
+@state_data_dir
 @click.option("--wait", metavar="TIME", help="Wait so long (10s, 2m) for the newest message and its media to arrive.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the sandbox answers.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the message ids.")
 def show(number: str, url: str | None, data_dir: Path, wait: str | None, as_json: bool, quiet: bool) -> None:
-    """Show what a phone has received, the oldest first."""
-    import json
-
+    """Show what a phone has received, the oldest first. Exit code 9 when --wait waited in vain; what is there is shown all the same."""
     said = _messages(sandbox_url(url, data_dir), number, wait)
     if as_json:
-        click.echo(json.dumps(said, ensure_ascii=False, indent=2))
-        return
-    for message in said["messages"]:
+        say.json(said)
+    for message in [] if as_json else said["messages"]:
         click.echo(message["id"] if quiet else line(message))
-    if not said["messages"] and not quiet:
+    if wait and (missed := lacking(number, said["messages"])):
+        say.stop(f"{missed} within {wait}: satchel doctor looks for the cause.", say.TIMED_OUT)
+    if not said["messages"] and not quiet and not as_json:
         click.echo(f"{number} has received nothing yet.", err=True)
+
+
+def lacking(number: str, messages: list[dict[str, Any]]) -> str:
+    """What a wait did not bring. Media that the phone could not fetch has come to its end, too."""
+    if not messages:
+        return f"{number} received nothing"
+    on_its_way = messages[-1].get("media", {}).get("state") not in {None, "downloaded", "unavailable"}
+    return f"The media of {messages[-1]['id']} did not arrive" if on_its_way else ""
 
 
 def line(message: dict[str, Any]) -> str:
@@ -53,22 +58,17 @@ def line(message: dict[str, Any]) -> str:
 
 def _messages(base: str, number: str, wait: str | None) -> dict[str, Any]:
     import json
-    from http.client import HTTPException
     from urllib.parse import quote
 
-    from satchel.client import connect
+    from satchel.client.connection import Unreachable, fetch
 
-    with errors():
-        connection, prefix = connect(base)
+    waiting = f"?wait={quote(wait, safe='')}" if wait else ""
     try:
-        waiting = f"?wait={quote(wait, safe='')}" if wait else ""
-        connection.request("GET", f"{prefix}/sandbox/phones/{quote(number, safe='')}/messages{waiting}")
-        answer = connection.getresponse()
-        said: dict[str, Any] = json.loads(answer.read())
-    except (OSError, HTTPException, ValueError) as error:
-        say.stop(f"The sandbox at {base} does not answer as it should ({type(error).__name__}): is satchel dev running?", say.UNREACHABLE)
-    finally:
-        connection.close()
-    if answer.status != 200:
-        say.stop(str(said.get("details", answer.status)), say.USAGE)
+        status, body = fetch(base, f"/sandbox/phones/{quote(number, safe='')}/messages{waiting}")
+        said: dict[str, Any] = json.loads(body)
+    except (Unreachable, ValueError) as error:
+        told = str(error) if isinstance(error, Unreachable) else f"What answers at {base} is no sandbox."
+        say.stop(f"{told} The sandbox comes with satchel dev.", say.UNREACHABLE)
+    if status != 200:
+        say.stop(str(said.get("details", status)), say.USAGE)
     return said

@@ -1,13 +1,15 @@
 """How commands end: the answer on stdout, everything else on stderr, and an exit code that says what kind of trouble it was."""
 
-import json
+import json as codec
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+
+from satchel.domain import errors
 
 UNEXPECTED, USAGE, CONFIGURATION, NOT_ALLOWED, NOT_FOUND, REFUSED, STORAGE, UNREACHABLE, TIMED_OUT, PROBLEMS, PARTLY = range(1, 12)
 INTERRUPTED = 130
@@ -26,12 +28,12 @@ EXIT_CODES = {
     PARTLY: "partly done: some of several failed",
     INTERRUPTED: "interrupted",
 }
-CODES = {
-    USAGE: (1009, "Parameter value is not valid"),
-    NOT_ALLOWED: (1005, "Access denied"),
-    NOT_FOUND: (1006, "Resource not found"),
-    STORAGE: (1005, "Access denied"),
-    UNREACHABLE: (1011, "Service not ready"),
+SITUATIONS = {
+    USAGE: errors.PARAMETER_INVALID,
+    NOT_ALLOWED: errors.FORBIDDEN,
+    NOT_FOUND: errors.NOT_FOUND,
+    STORAGE: errors.VOLUME_MISSING,
+    UNREACHABLE: errors.NOT_READY,
 }
 """What the contract's envelope says for trouble that no node has told us of; everything else is a generic error."""
 
@@ -53,7 +55,13 @@ class Failure:
         return dict(zip(("code", "title", "details"), self._error(), strict=True))
 
     def _error(self) -> tuple[int, str, str]:
-        return self.error or (*CODES.get(self.exit_code, (1000, "Generic error")), self.sentence)
+        meant = SITUATIONS.get(self.exit_code, errors.BUG)
+        return self.error or (meant.code, meant.title, self.sentence)
+
+
+def json(value: Any) -> None:
+    """The answer of a command that was given --json: one line."""
+    click.echo(codec.dumps(value, ensure_ascii=False))
 
 
 def stop(sentence: str, code: int) -> NoReturn:
@@ -64,7 +72,7 @@ def stop(sentence: str, code: int) -> NoReturn:
 def fail(failures: Sequence[Failure], code: int) -> NoReturn:
     """Say what went wrong and end: a sentence each, or with --json the contract's envelope."""
     if wants_json():
-        sys.stderr.write(json.dumps({"errors": [failure.json() for failure in failures]}, ensure_ascii=False) + "\n")
+        sys.stderr.write(codec.dumps({"errors": [failure.json() for failure in failures]}, ensure_ascii=False) + "\n")
     else:
         sys.stderr.write("".join(f"satchel: {failure.sentence}\n" for failure in failures))
     sys.exit(code)

@@ -1,12 +1,13 @@
 """`satchel send`: upload a file and send it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from satchel.cli import say
 from satchel.cli.media import upload_one
+from satchel.cli.options import json_option
 from satchel.cli.target import client_options
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def send() -> None:
 @click.option("--to", required=True, metavar="NUMBER", help="The recipient, with country code.")
 @click.option("--caption", metavar="TEXT", help="Shown with the picture.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print both ids as JSON.")
+@json_option
 @client_options
 def image(client: "Client", to: str, caption: str | None, file: Path, as_json: bool) -> None:
     """Upload a JPEG or PNG, send it as an image and print the message id."""
@@ -34,7 +35,7 @@ def image(client: "Client", to: str, caption: str | None, file: Path, as_json: b
 @click.option("--to", required=True, metavar="NUMBER", help="The recipient, with country code.")
 @click.option("--caption", metavar="TEXT", help="Shown in place of the file name.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print both ids as JSON.")
+@json_option
 @client_options
 def document(client: "Client", to: str, caption: str | None, file: Path, as_json: bool) -> None:
     """Upload any file, send it as a document and print the message id."""
@@ -43,4 +44,7 @@ def document(client: "Client", to: str, caption: str | None, file: Path, as_json
 
 
 def _say(message_id: str, media_id: str, as_json: bool) -> None:
-    click.echo(json.dumps({"message": {"id": message_id}, "media": {"id": media_id}}) if as_json else message_id)
+    if as_json:
+        say.json({"message": {"id": message_id}, "media": {"id": media_id}})
+    else:
+        click.echo(message_id)

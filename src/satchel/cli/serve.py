@@ -14,12 +14,13 @@ import rich_click as click
 import structlog
 
 from satchel import build, observe
-from satchel.cli import lifeline, say, tls
+from satchel.cli import lifeline, private, say, tls
 from satchel.cli.children import LISTENER, Child, Stopped, Supervisor
+from satchel.cli.options import node_data_dir
 from satchel.db import Database
 from satchel.domain import passwords
 from satchel.flows import access
-from satchel.settings import DATA_DIR, Settings, admin_password, load
+from satchel.settings import Settings, admin_password, load
 
 log = structlog.get_logger("satchel")
 GRACE = 30
@@ -27,7 +28,7 @@ GRACE = 30
 
 
 @dataclass(frozen=True)
-class Node:
+class Run:
     """What to run: `role` all, web or core; `workers`: how many Webapps; `bind`: HOST:PORT."""
 
     role: str
@@ -52,9 +53,7 @@ class Node:
 @click.option("--tls-cert", metavar="FILE", help="PEM file of a certificate with its chain: Webapp speaks https.")
 @click.option("--tls-key", metavar="FILE", help="PEM file of its private key.")
 @click.option("--https", is_flag=True, help="Speak https with a certificate that is made once and kept in the data directory.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database, locks and, unless set, the volume."
-)
+@node_data_dir
 def serve(role: str, bind: str, workers: int, tls_cert: str | None, tls_key: str | None, https: bool, data_dir: Path) -> None:
     """Run the node, or a part of it; the parts meet in the database and on the volume."""
     if https and (tls_cert or tls_key):
@@ -65,10 +64,10 @@ def serve(role: str, bind: str, workers: int, tls_cert: str | None, tls_key: str
             tls_cert, tls_key = str(made.certificate), str(made.key)
         flags: dict[str, tuple[Any, str]] = {"webapp.tls_certificate": (tls_cert, "--tls-cert"), "webapp.tls_key": (tls_key, "--tls-key")}
         settings = load(data_dir, os.environ, flags={name: given for name, given in flags.items() if given[0]})
-        run(Node(role, bind, workers), settings)
+        run(Run(role, bind, workers), settings)
 
 
-def run(node: Node, settings: Settings, wrap: build.Wrap = lambda ports: ports) -> None:
+def run(what: Run, settings: Settings, wrap: build.Wrap = lambda ports: ports) -> None:
     """Serve until SIGTERM or Ctrl-C. Migrates under a lock, makes an administrator if there is no user."""
     is_child = lifeline.hold()
     observe.set_up()
@@ -76,21 +75,21 @@ def run(node: Node, settings: Settings, wrap: build.Wrap = lambda ports: ports) 
     if not is_child:
         for note in settings.notes:
             log.info("settings", details=note)
-        log.info("serving", role=node.role, bind=node.bind, workers=node.workers, tls=str(settings.webapp.tls_certificate or "off"))
-    listener = None if node.role == "core" else _inherited() or _listen(node.bind)
-    if not node.is_one_process and listener is not None:
-        _supervise(node, settings, listener)
+        log.info("serving", role=what.role, bind=what.bind, workers=what.workers, tls=str(settings.webapp.tls_certificate or "off"))
+    listener = None if what.role == "core" else _inherited() or _listen(what.bind)
+    if not what.is_one_process and listener is not None:
+        _supervise(what, settings, listener)
         return
     import uvloop
 
     uvloop.run(_run(settings, listener, wrap, is_child))
 
 
-def _supervise(node: Node, settings: Settings, listener: socket.socket) -> None:
+def _supervise(what: Run, settings: Settings, listener: socket.socket) -> None:
     """Prepare what all need, so that what is wrong is said once; then run one process a Webapp and one for Coreapp."""
     asyncio.run(_prepare(settings))
     with Supervisor(dict(os.environ)) as supervisor:
-        for child in _children(node, settings, listener):
+        for child in _children(what, settings, listener):
             supervisor.start(child)
         try:
             supervisor.wait()
@@ -108,13 +107,13 @@ async def _prepare(settings: Settings) -> None:
         await _ensure_admin(settings, opened.ports.db)
 
 
-def _children(node: Node, settings: Settings, listener: socket.socket) -> list[Child]:
+def _children(what: Run, settings: Settings, listener: socket.socket) -> list[Child]:
     """Coreapp first: what starts last stops first, and Webapps must be gone before the work that they bring."""
     base = ["satchel", "serve", "--data-dir", str(settings.data_dir), "--role"]
     files = {"--tls-cert": settings.webapp.tls_certificate, "--tls-key": settings.webapp.tls_key}
     given = [text for flag, path in files.items() if path for text in (flag, str(path))]
-    cores = [Child("Coreapp", [*base, "core"], again=True)] if node.role == "all" else []
-    return [*cores, *[Child("Webapp", [*base, "web", "--bind", node.bind, *given], again=True, listener=listener)] * node.workers]
+    cores = [Child("Coreapp", [*base, "core"], again=True)] if what.role == "all" else []
+    return [*cores, *[Child("Webapp", [*base, "web", "--bind", what.bind, *given], again=True, listener=listener)] * what.workers]
 
 
 async def _run(settings: Settings, listener: socket.socket | None, wrap: build.Wrap, is_child: bool) -> None:
@@ -176,26 +175,16 @@ async def _ensure_admin(settings: Settings, db: Database) -> None:
     if await access.has_admin(db):
         return
     if (given := admin_password()) is not None:
-        await access.ensure_admin(db, given, always=False)
+        await access.ensure_admin(db, given.password, always=False)
         return
     generated = passwords.generate()
-    part = write_private(settings.data_dir / f".admin-password.{os.getpid()}", f"{generated}\n")
+    kept = settings.admin_password_file
+    part = private.write(kept.with_name(f".{kept.name}.{os.getpid()}"), f"{generated}\n")
     if await access.ensure_admin(db, generated, always=False):
-        kept = part.rename(settings.data_dir / "admin-password")
+        part.rename(kept)
         log.info("admin_password_written", path=str(kept))
     else:
         part.unlink()
-
-
-def write_private(path: Path, text: str) -> Path:
-    """Write a new file that only its owner may read; the path."""
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(fd)
-    return path
 
 
 def _inherited() -> socket.socket | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 DATA_DIR = Path(".satchel")
+"""Where a node keeps its data unless told. It stands here and not among the settings, so that client commands need not import those."""
 STATE_FILE, LOCK_FILE = "dev.json", "dev.lock"
 
 

@@ -1,6 +1,8 @@
 """Whom client commands talk to: --url and --token, else the environment, else a running `satchel dev` found through its state file."""
 
 import os
+import shlex
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -8,14 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
 
 from satchel.cli import say
+from satchel.cli.options import state_data_dir
 from satchel.cli.state import DATA_DIR, state_of
+from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE
 
 if TYPE_CHECKING:
     from satchel.client import ClientError, FileUnreadable, Unreachable
 
-STORAGE = {"volume-full", "volume-not-writable", "volume-missing"}
+HINT = "satchel.hint"
+"""In click's context: what to add to a refusal of the token."""
+STORAGE = {item.slug for item in (VOLUME_FULL, VOLUME_NOT_WRITABLE, VOLUME_MISSING)}
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,11 +30,10 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--url", metavar="URL", help="The node; else SATCHEL_URL, else a running satchel dev.")
     @click.option("--token", metavar="TOKEN", help="A bearer token; else SATCHEL_TOKEN, else the one of a running satchel dev.")
-    @click.option(
-        "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Where satchel dev keeps its state file."
-    )
+    @state_data_dir
     @wraps(command)
     def wrapped(url: str | None, token: str | None, data_dir: Path, **given: Any) -> Any:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end in order, as at Ctrl-C: no part of a file stays behind
         found = _target(url, token, data_dir)
         from satchel.client import Client, Target
 
@@ -54,7 +60,8 @@ def failure_of(error: "ClientError | FileUnreadable | Unreachable") -> say.Failu
     from satchel.client import ClientError, Unreachable
 
     if isinstance(error, ClientError):
-        return say.Failure(str(error), _code(error), (error.code or 1000, error.title, error.details))
+        hint = get_current_context().meta.get(HINT, "") if error.status == 401 else ""
+        return say.Failure(f"{error}{hint}", _code(error), (error.code or 1000, error.title, error.details))
     return say.Failure(str(error), say.UNREACHABLE if isinstance(error, Unreachable) else say.UNEXPECTED)
 
 
@@ -69,7 +76,13 @@ def sandbox_url(given: str | None, data_dir: Path) -> str:
 def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, str, str | None]:
     state = state_of(data_dir)
     url = url or os.environ.get("SATCHEL_URL") or state.get("url")
-    token = token or os.environ.get("SATCHEL_TOKEN") or state.get("token")
+    token = token or os.environ.get("SATCHEL_TOKEN")
+    if not token and (token := state.get("token")):
+        where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+        get_current_context().meta[HINT] = (
+            ". It was the token of the running satchel dev, which dies with a changed password. "
+            f"Log in anew: export SATCHEL_TOKEN=$(satchel token new --user admin{where})"
+        )
     if not url:
         say.stop(
             "No node is known: start satchel dev here, name its --data-dir, or give --url and --token (SATCHEL_URL, SATCHEL_TOKEN).",

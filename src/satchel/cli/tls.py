@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import fcntl
 import ipaddress
-import os
 import re
 import socket
 import ssl
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from satchel.cli import private
 from satchel.settings import Settings, SettingsError
 
 LIFE = datetime.timedelta(days=825)
@@ -118,12 +118,8 @@ def _make(found: Own, names: list[str]) -> None:
     leaf = ca.issue_cert(*names, organization_name="Satchel", not_after=datetime.datetime.now(datetime.UTC) + LIFE)
     chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
     for path, content in ((found.key, leaf.private_key_pem.bytes()), (found.certificate, chain), (found.ca, ca.cert_pem.bytes())):
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600 if path == found.key else 0o644)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        part.replace(path)
+        mode = 0o600 if path == found.key else 0o644
+        private.write(path.with_suffix(".part"), content.decode(), mode).replace(path)
 
 
 @contextlib.contextmanager

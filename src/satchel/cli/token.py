@@ -3,7 +3,7 @@
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.node import Node, node_options
+from satchel.cli.node import LocalNode, node_options
 from satchel.db import Database
 from satchel.domain import quantities
 from satchel.domain.limits import TOKEN_LIFE, TOKEN_LONGEST
@@ -19,7 +19,7 @@ def token() -> None:
 @click.option("--user", "name", required=True, metavar="NAME", help="Whose token.")
 @click.option("--ttl", default="7d", show_default=True, metavar="TIME", help="How long it lives (12h, 90d), ten years at most.")
 @node_options
-def new(node: Node, name: str, ttl: str) -> None:
+def new(node: LocalNode, name: str, ttl: str) -> None:
     """Make a token and print it."""
     life = _life(ttl)
 
@@ -33,7 +33,7 @@ def new(node: Node, name: str, ttl: str) -> None:
 @token.command(epilog="Example: satchel token revoke 5f0c9f6f2a3b4c5d")
 @click.argument("token", metavar="TOKEN_OR_JTI")
 @node_options
-def revoke(node: Node, token: str) -> None:
+def revoke(node: LocalNode, token: str) -> None:
     """End one token, named by itself or by the jti in it."""
     node.run(lambda db: tokens.revoke(db, token, node.settings.webapp.token_key))
     click.echo("The token is dead.", err=True)

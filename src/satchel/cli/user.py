@@ -1,12 +1,12 @@
 """`satchel user`: the users of the node on this host."""
 
-import json
 import sys
 
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.node import Node, node_options
+from satchel.cli.node import LocalNode, node_options
+from satchel.cli.options import json_option
 from satchel.db import users as rows
 from satchel.domain import passwords
 from satchel.domain.users import ROLE_ADMIN, ROLE_USER
@@ -25,7 +25,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(list(ROLES)), default="user", show_default=True, help="What the user may do.")
 @click.option("--generate", is_flag=True, help="Make a password and print it, instead of asking or reading it from stdin.")
 @node_options
-def add(node: Node, name: str, role: str, generate: bool) -> None:
+def add(node: LocalNode, name: str, role: str, generate: bool) -> None:
     """Add a user. The password is asked for, or read from stdin where that is no terminal."""
     password = _password(generate)
     node.run(lambda db: users.add(db, name, password, ROLES[role]))
@@ -35,13 +35,13 @@ def add(node: Node, name: str, role: str, generate: bool) -> None:
 
 
 @user.command(epilog="Example: satchel user ls --json")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@json_option
 @node_options
-def ls(node: Node, as_json: bool) -> None:
+def ls(node: LocalNode, as_json: bool) -> None:
     """List the users."""
     found = node.run(lambda db: db.read(rows.every))
     if as_json:
-        click.echo(json.dumps({"users": [{"username": item.name, "role": item.role} for item in found]}, indent=2))
+        say.json({"users": [{"username": item.name, "role": item.role} for item in found]})
         return
     for item in found:
         click.echo(f"{item.name:<32}  {item.role}")
@@ -51,7 +51,7 @@ def ls(node: Node, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--generate", is_flag=True, help="Make a password and print it, instead of asking or reading it from stdin.")
 @node_options
-def passwd(node: Node, name: str, generate: bool) -> None:
+def passwd(node: LocalNode, name: str, generate: bool) -> None:
     """Give a user another password."""
     node.run(lambda db: users.find(db, name))
     password = _password(generate)
@@ -64,7 +64,7 @@ def passwd(node: Node, name: str, generate: bool) -> None:
 @user.command(epilog="Example: satchel user rm shop")
 @click.argument("name")
 @node_options
-def rm(node: Node, name: str) -> None:
+def rm(node: LocalNode, name: str) -> None:
     """Remove a user. Its media and messages stay."""
     node.run(lambda db: users.remove(db, name))
     click.echo(f"{name} is removed.", err=True)
@@ -73,7 +73,7 @@ def rm(node: Node, name: str) -> None:
 @user.command(epilog="Example: satchel user logout-all shop")
 @click.argument("name")
 @node_options
-def logout_all(node: Node, name: str) -> None:
+def logout_all(node: LocalNode, name: str) -> None:
     """End every token of a user; the password stays."""
     node.run(lambda db: users.end_tokens(db, name))
     click.echo(f"Every token of {name} is dead.", err=True)

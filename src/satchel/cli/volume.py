@@ -1,7 +1,6 @@
 """`satchel volume`: the media volume of this host."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,11 +12,12 @@ import rich_click as click
 
 from satchel import build
 from satchel.cli import say
+from satchel.cli.options import json_option, node_data_dir
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import usage
 from satchel.flows.usage import Kind, Usage
-from satchel.settings import DATA_DIR, Settings, SettingsError, load
+from satchel.settings import Settings, SettingsError, load
 
 WIDTH = 32
 
@@ -28,17 +28,15 @@ def volume() -> None:
 
 
 @volume.command(epilog="Example: satchel volume df --data-dir /var/lib/satchel")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Database and, unless set, the volume."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@node_data_dir
+@json_option
 def df(data_dir: Path, as_json: bool) -> None:
     """Show what fills the volume. Figures of media and renditions are those of their rows; parts and strays are looked up in the folder."""
     with say.configuration_errors():
         settings = load(data_dir, os.environ)
         measured = asyncio.run(_measure(settings))
     if as_json:
-        click.echo(json.dumps(document(settings, measured)))
+        say.json(document(settings, measured))
         return
     click.echo("\n".join(lines(settings, measured)))
     for warning in warnings(settings, measured):

@@ -24,7 +24,7 @@ def serve(port: int) -> None:
     click.echo(f"Waiting for callbacks on http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C ends)", err=True)
     try:
         server.serve_forever()
-    except KeyboardInterrupt:
+    finally:
         server.server_close()
 
 

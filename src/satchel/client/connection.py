@@ -9,32 +9,65 @@ TIMEOUT = 300.0
 """Seconds that the other side may stay silent."""
 
 
+Trusted = ssl.SSLContext | str | None
+"""Over https: a PEM file of certificates to trust besides the machine's own, or what `trust` made of it, for many connections."""
+
+
 class Unreachable(Exception):
     """Nobody answers at the address, or the connection broke."""
 
 
-def connect(url: str, ca: str | None = None) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address.
+class NobodyListens(Unreachable):
+    """The address is free."""
 
-    `ca`: a PEM file of certificates to trust over https, besides the machine's own.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+
+def connect(url: str, trusted: Trusted = None, timeout: float = TIMEOUT) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
         raise Unreachable(f"{url} is no address such as http://127.0.0.1:9090.")
     path = parts.path.rstrip("/")
     if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK), path
-    context = _trust(ca)
-    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, blocksize=BLOCK, context=context), path
+        return http.client.HTTPConnection(host, port, timeout=timeout, blocksize=BLOCK), path
+    context = trusted if isinstance(trusted, ssl.SSLContext) else trust(trusted)
+    return http.client.HTTPSConnection(host, port, timeout=timeout, blocksize=BLOCK, context=context), path
 
 
-def _trust(ca: str | None) -> ssl.SSLContext:
+def fetch(url: str, path: str, trusted: Trusted = None, timeout: float = TIMEOUT) -> tuple[int, bytes]:
+    """HTTP status and body of a GET without a token. Raises `Unreachable`, and `NobodyListens` where that is so."""
+    connection, prefix = connect(url, trusted, timeout)
+    try:
+        connection.request("GET", prefix + path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except ConnectionRefusedError as error:
+        raise NobodyListens(why(url, error)) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unreachable(why(url, error)) from error
+    finally:
+        connection.close()
+
+
+def trust(ca: str | None) -> ssl.SSLContext:
+    """The machine's certificates, and those of a PEM file. Raises `Unreachable` for a file that cannot be used."""
     context = ssl.create_default_context()
     if ca:
         try:
             context.load_verify_locations(ca)
         except OSError as error:
             raise Unreachable(f"The CA file {ca} cannot be used ({error.strerror or error}): name a PEM file that can be read.") from error
+    return context
+
+
+def trust_anybody() -> ssl.SSLContext:
+    """For a look whether somebody is there, where nothing is told that matters."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

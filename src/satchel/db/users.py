@@ -1,4 +1,4 @@
-"""Rows of the user table. The epoch changes with each change of password or role, so that older tokens die on every host."""
+"""Rows of the user table. The epoch changes with each change of password, so that older tokens die on every host."""
 
 import secrets
 from dataclasses import dataclass

@@ -142,7 +142,7 @@ async def admin(db: Database) -> Finding:
     if known is None:
         return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
     if any([await access.fits(known, password) for password in FACTORY]):
-        return Finding("problem", "the administrator has the factory password or an empty one: set SATCHEL_ADMIN_PASSWORD and restart")
+        return Finding("problem", "the administrator has the factory password or an empty one: run satchel user passwd admin")
     if await db.read(lambda tx: settings.get(tx, settings.FACTORY_DOOR)) is not None:
         return Finding("ok", "there is one, and the factory password sets another one, once, until satchel serve is started by hand")
     return Finding("ok", "there is one, and the factory password does not open the door")

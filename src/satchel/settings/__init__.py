@@ -28,8 +28,7 @@ SECTIONS: dict[str, type[Any]] = {
     "postprocess": postprocess.Config,
 }
 PREFIX = "SATCHEL_"
-ADMIN_PASSWORD = "SATCHEL_ADMIN_PASSWORD"
-DATA_DIR = Path(".satchel")
+ADMIN_PASSWORD, ADMIN_PASSWORD_FILE = "SATCHEL_ADMIN_PASSWORD", "SATCHEL_ADMIN_PASSWORD_FILE"
 FILE = Path("satchel.toml")
 MACHINE_FILE = Path("/etc/satchel/satchel.toml")
 
@@ -55,6 +54,21 @@ class Settings:
     def volume_path(self) -> Path:
         """The media volume's folder."""
         return (self.volume.path or self.data_dir / "media").absolute()
+
+    @property
+    def database_file(self) -> Path:
+        """SQLite's file."""
+        return self.data_dir / "satchel.db"
+
+    @property
+    def admin_password_file(self) -> Path:
+        """Where `satchel serve` puts a password that it made."""
+        return self.data_dir / "admin-password"
+
+    @property
+    def unshown_password_file(self) -> Path:
+        """Holds one that `satchel dev` made until a banner has shown it, so that a start that breaks off does not lose it."""
+        return self.data_dir / "admin-password.unshown"
 
 
 def load(
@@ -82,20 +96,25 @@ def files(environ: Mapping[str, str]) -> list[Path]:
     return [FILE, *([Path(users) / "satchel" / FILE] if users else []), MACHINE_FILE]
 
 
-def admin_password(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The administrator's password that the environment gives, by itself or by the name of a file.
+@dataclass(frozen=True)
+class Given:
+    """The administrator's password as the environment gives it: `in_file`: by the name of a file, in ADMIN_PASSWORD_FILE."""
 
-    Raises `SettingsError` when it breaks the rule.
-    """
-    given = environ.get(ADMIN_PASSWORD)
-    if (path := environ.get(f"{ADMIN_PASSWORD}_FILE")) is not None:
-        given = _secret_file(f"{ADMIN_PASSWORD}_FILE", path)
-    if given is not None:
-        try:
-            passwords.check(given)
-        except Fault as fault:
-            raise SettingsError(f"{ADMIN_PASSWORD}: {fault.details}") from None
-    return given
+    password: str = field(repr=False)
+    in_file: bool
+
+
+def admin_password(environ: Mapping[str, str] = os.environ) -> Given | None:
+    """The administrator's password, if the environment gives one. Raises `SettingsError` when it breaks the rule."""
+    path = environ.get(ADMIN_PASSWORD_FILE)
+    given = environ.get(ADMIN_PASSWORD) if path is None else _secret_file(ADMIN_PASSWORD_FILE, path)
+    if given is None:
+        return None
+    try:
+        passwords.check(given)
+    except Fault as fault:
+        raise SettingsError(f"{ADMIN_PASSWORD}: {fault.details}") from None
+    return Given(given, in_file=path is not None)
 
 
 def names() -> list[str]:
