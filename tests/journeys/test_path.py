@@ -96,13 +96,22 @@ def test_a_bad_picture_fails_and_the_next_message_goes_out(node: Node, hook: Hoo
     assert [message["id"] for message in node.phone_until(PHONE, 1)] == [fine]
 
 
-def test_a_file_removed_by_hand_fails_the_send(node: Node, hook: Hook) -> None:
+def test_a_file_removed_by_hand_after_the_send_fails_it(node: Node, hook: Hook) -> None:
     node.set_hook(hook.url)
     media = node.upload(b"soon gone", "text/plain")
-    (node.place.data_dir / "media" / "shared" / media).unlink()
+    node.stop("core")
     message = node.send(PHONE, "document", media)
+    (node.place.data_dir / "media" / "shared" / media).unlink()
+    node.start("core")
     assert hook.wait(message, "failed")["errors"][0]["code"] == 1014
     assert node.call("GET", f"/v1/media/{media}").status_code == 404
+
+
+def test_a_send_of_a_file_that_was_removed_by_hand_is_refused(node: Node) -> None:
+    media = node.upload(b"gone", "text/plain")
+    (node.place.data_dir / "media" / "shared" / media).unlink()
+    refused = node.call("POST", "/v1/messages", json={"to": PHONE, "type": "document", "document": {"id": media}})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (404, 1006)
 
 
 def test_the_sandbox_is_down_while_messages_are_accepted(node: Node) -> None:
