@@ -47,6 +47,12 @@ def test_the_node_may_be_named_by_flags_or_environment(dev: Dev, tmp_path: Path)
     assert wrong.returncode == 4
 
 
+def test_the_token_of_a_running_dev_goes_to_that_node_alone(dev: Dev, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    other = satchel("media", "upload", str(tmp_path / "a.txt"), "--url", f"http://127.0.0.1:{free_port()}", cwd=dev.folder)
+    assert (other.returncode, "No token is known" in other.stderr) == (4, True)
+
+
 def test_without_a_node_one_sentence_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     nowhere = satchel("media", "upload", "a.txt", cwd=tmp_path)

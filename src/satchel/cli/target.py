@@ -76,6 +76,8 @@ def sandbox_url(given: str | None, data_dir: Path) -> str:
 def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, str, str | None]:
     state = state_of(data_dir)
     url = url or os.environ.get("SATCHEL_URL") or state.get("url")
+    if url != state.get("url"):
+        state = {}  # its token is for nobody else
     token = token or os.environ.get("SATCHEL_TOKEN")
     if not token and (token := state.get("token")):
         where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
