@@ -114,7 +114,7 @@ def test_a_password_that_no_banner_has_shown_is_shown_by_the_next_start(tmp_path
 async def _make_admin(data_dir: Path, password: str) -> None:
     db = build.database(load(data_dir, {}))
     await schema.migrate(db)
-    await access.ensure_admin(db, password, always=True)
+    await access.set_admin_password(db, password)
     await db.close()
 
 

@@ -25,7 +25,7 @@ def _with(place: Place, settings: dict[str, str]) -> Place:
 @asynccontextmanager
 async def in_process(place: Place) -> AsyncIterator[InProcess]:
     async with build.opened(place.settings, "web") as node:
-        await access.ensure_admin(node.ports.db, PASSWORD, always=True)
+        await access.set_admin_password(node.ports.db, PASSWORD)
         token = await access.mint_admin_token(node.ports.db)
         yield InProcess(build.webapp(place.settings, node.ports), token, place.settings.volume_path)
 

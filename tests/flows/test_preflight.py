@@ -37,7 +37,7 @@ async def test_a_clock_that_is_off_is_a_warning(place: Place, db: Database, monk
 
 
 async def test_an_open_factory_door_is_told(db: Database) -> None:
-    await access.ensure_admin(db, "Quay-Lantern-41", always=False, door=True)
+    await access.first_admin(db, "Quay-Lantern-41", door=True)
     assert "sets another one, once" in (await preflight.admin(db)).text
     await access.close_factory_door(db)
     assert "does not open" in (await preflight.admin(db)).text
@@ -45,7 +45,7 @@ async def test_an_open_factory_door_is_told(db: Database) -> None:
 
 async def test_a_factory_or_an_empty_password_is_a_problem(db: Database) -> None:
     assert "no administrator" in (await preflight.admin(db)).text
-    await access.ensure_admin(db, "Quay-Lantern-41", always=False)
+    await access.first_admin(db, "Quay-Lantern-41")
     for password, level in (("secret", "problem"), ("", "problem"), ("Quay-Lantern-42", "ok")):
         hashed = await access.hashed(password)
         await db.write(lambda tx, hashed=hashed: users.change_password(tx, ADMIN, hashed))  # type: ignore[misc]

@@ -39,7 +39,7 @@ class Door:
 @asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[Door]:
     async with build.opened(place.settings, "web") as node:
-        await access.ensure_admin(node.ports.db, PASSWORD, always=True)
+        await access.set_admin_password(node.ports.db, PASSWORD)
         token = await access.mint_admin_token(node.ports.db)
         transport = httpx2.ASGITransport(build.webapp(place.settings, node.ports))
         async with httpx2.AsyncClient(transport=transport, base_url="http://node", headers={"Authorization": f"Bearer {token}"}) as http:

@@ -80,7 +80,7 @@ async def test_a_foreign_or_expired_token_is_401(door: Door) -> None:
 
 
 async def test_a_changed_password_ends_every_token(fresh: Door) -> None:
-    await access.ensure_admin(fresh.ports.db, "Another-Quay-7", always=True)
+    await access.set_admin_password(fresh.ports.db, "Another-Quay-7")
     assert (await fresh.http.get("/v1/settings/application")).status_code == 401
     assert (await fresh.http.post("/v1/users/login", auth=("admin", "Another-Quay-7"))).status_code == 200
 
@@ -94,11 +94,11 @@ async def test_only_an_administrator_may_change_settings(fresh: Door) -> None:
 @pytest.mark.parametrize("password", ["Sh0rt-", "no-upper-case-1", "NO-LOWER-1", "No-Digits-Here", "NoSpecial123", "x" * 65])
 async def test_a_weak_password_is_refused(fresh: Door, password: str) -> None:
     with pytest.raises(Fault, match="8 to 64 characters"):
-        await access.ensure_admin(fresh.ports.db, password, always=True)
+        await access.set_admin_password(fresh.ports.db, password)
 
 
 async def test_eight_characters_of_all_four_kinds_are_enough(fresh: Door) -> None:
-    await access.ensure_admin(fresh.ports.db, "short-1A", always=True)
+    await access.set_admin_password(fresh.ports.db, "short-1A")
     assert (await fresh.http.post("/v1/users/login", auth=("admin", "short-1A"))).status_code == 200
 
 

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import argon2
 import httpx2
 import pytest
 
 from satchel import build
-from satchel.db import brake
+from satchel.db import brake, users
+from satchel.domain.users import ADMIN
 from satchel.flows import access
 from satchel.flows.access import NOBODYS_HASH
 
@@ -41,13 +43,13 @@ async def knock(fresh: Door) -> AsyncIterator[Knock]:
 def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What has been hashed by now."""
     seen: list[str] = []
-    original = access._fits
+    original = argon2.PasswordHasher.verify
 
-    def counting(password_hash: str, password: str) -> bool:
+    def counting(hasher: argon2.PasswordHasher, password_hash: str, password: str) -> bool:
         seen.append(password)
-        return original(password_hash, password)
+        return original(hasher, password_hash, password)
 
-    monkeypatch.setattr(access, "_fits", counting)
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counting)
     return seen
 
 
@@ -113,6 +115,20 @@ async def test_windows_that_are_over_are_pruned(knock: Knock, fresh: Door) -> No
     await fresh.ports.db.write(lambda tx: tx.run("UPDATE brake SET since_at = since_at - 61 WHERE account = 'other'"))
     await fresh.ports.db.write(brake.prune)
     assert await fresh.ports.db.read(lambda tx: tx.all("SELECT account, failures FROM brake")) == [("admin", 1)]
+
+
+async def test_a_hash_with_other_parameters_is_made_anew_by_the_login_and_ends_no_token(knock: Knock, fresh: Door) -> None:
+    old = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await fresh.ports.db.write(lambda tx: tx.run('UPDATE "user" SET password_hash = :hash', hash=old))
+    assert (await knock("wrong"))[0] == 401
+    before = await fresh.ports.db.read(lambda tx: users.find(tx, ADMIN))
+    assert (await knock(PASSWORD))[0] == 200
+    after = await fresh.ports.db.read(lambda tx: users.find(tx, ADMIN))
+    assert before is not None and after is not None
+    assert (before.password_hash, before.epoch) == (old, after.epoch)
+    assert after.password_hash.split("$")[1:4] == NOBODYS_HASH.split("$")[1:4]
+    assert (await fresh.http.get("/v1/users/admin")).status_code == 200
+    assert (await knock(PASSWORD))[0] == 200
 
 
 async def test_the_hash_of_nobody_costs_what_ours_cost() -> None:

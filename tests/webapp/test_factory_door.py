@@ -30,7 +30,7 @@ class Node:
 @pytest.fixture
 async def node(place: Place) -> AsyncIterator[Node]:
     async with build.opened(place.settings, "web") as opened:
-        await access.ensure_admin(opened.ports.db, GENERATED, always=False, door=True)
+        await access.first_admin(opened.ports.db, GENERATED, door=True)
         transport = httpx2.ASGITransport(build.webapp(place.settings, opened.ports))
         async with httpx2.AsyncClient(transport=transport, base_url="http://node") as http:
             yield Node(http, opened.ports)
@@ -61,7 +61,7 @@ async def test_a_password_set_by_an_administrator_closes_it(node: Node) -> None:
 
 
 async def test_a_preset_password_closes_it_even_when_it_is_the_same(node: Node) -> None:
-    await access.ensure_admin(node.ports.db, GENERATED, always=True)
+    await access.set_admin_password(node.ports.db, GENERATED)
     assert await node.login("secret") == (401, 1005)
 
 
@@ -73,7 +73,7 @@ async def test_it_is_braked_like_everything_else(node: Node) -> None:
 
 async def test_without_the_door_it_is_a_wrong_password(place: Place) -> None:
     async with build.opened(place.settings, "web") as opened:
-        await access.ensure_admin(opened.ports.db, GENERATED, always=False)
+        await access.first_admin(opened.ports.db, GENERATED)
         transport = httpx2.ASGITransport(build.webapp(place.settings, opened.ports))
         async with httpx2.AsyncClient(transport=transport, base_url="http://node") as http:
             assert await Node(http, opened.ports).login("secret", new_password=NEW) == (401, 1005)

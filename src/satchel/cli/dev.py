@@ -8,6 +8,7 @@ import shlex
 import socket
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -22,7 +23,7 @@ from satchel.cli.options import node_data_dir
 from satchel.cli.state import LOCK_FILE, STATE_FILE
 from satchel.db import Database, hosts, schema
 from satchel.db import settings as setting_rows
-from satchel.domain import passwords
+from satchel.domain.application import webhook_url
 from satchel.flows import access, application
 from satchel.settings import ADMIN_PASSWORD, ADMIN_PASSWORD_FILE, Given, Settings, admin_password, load
 
@@ -120,9 +121,9 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
             await application.change(db, {"webhooks": {"url": webhook}}, "dev")
         generated = None if given is not None else await _generated_password(db, settings.unshown_password_file)
         if given is not None:
-            await access.ensure_admin(db, given.password, always=True)
+            await access.set_admin_password(db, given.password)
             settings.unshown_password_file.unlink(missing_ok=True)
-        url = (await db.read(setting_rows.application)).get("webhooks", {}).get("url")
+        url = webhook_url(await db.read(setting_rows.application))
         return Started(await access.mint_admin_token(db, settings.webapp.token_key), given, generated, url)
     finally:
         await db.close()
@@ -130,9 +131,7 @@ async def _prepare(settings: Settings, options: Options, webhook: str | None) ->
 
 async def _generated_password(db: Database, unshown: Path) -> str | None:
     """The password that a banner must still show: made now for a first administrator, or by a start that broke off before its banner."""
-    if not await access.has_admin(db):
-        private.write(unshown, passwords.generate())
-        await access.ensure_admin(db, unshown.read_text(encoding="utf-8"), always=False, door=True)
+    await access.generated_admin(db, partial(private.write, unshown), door=True)
     return unshown.read_text(encoding="utf-8") if unshown.exists() else None
 
 

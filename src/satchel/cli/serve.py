@@ -18,7 +18,6 @@ from satchel.cli import lifeline, private, say, tls
 from satchel.cli.children import LISTENER, Child, Stopped, Supervisor
 from satchel.cli.options import node_data_dir
 from satchel.db import Database
-from satchel.domain import passwords
 from satchel.flows import access
 from satchel.settings import Settings, admin_password, load
 
@@ -172,19 +171,15 @@ async def _core(settings: Settings, opened: build.Opened) -> None:
 
 async def _ensure_admin(settings: Settings, db: Database) -> None:
     """A generated password goes to a file that only we can read, never to the log; written first, so that no crash loses it."""
-    if await access.has_admin(db):
-        return
     if (given := admin_password()) is not None:
-        await access.ensure_admin(db, given.password, always=False)
+        await access.first_admin(db, given.password)
         return
-    generated = passwords.generate()
     kept = settings.admin_password_file
-    part = private.write(kept.with_name(f".{kept.name}.{os.getpid()}"), f"{generated}\n")
-    if await access.ensure_admin(db, generated, always=False):
+    part = kept.with_name(f".{kept.name}.{os.getpid()}")
+    if await access.generated_admin(db, lambda password: private.write(part, f"{password}\n")):
         part.rename(kept)
         log.info("admin_password_written", path=str(kept))
-    else:
-        part.unlink()
+    part.unlink(missing_ok=True)
 
 
 def _inherited() -> socket.socket | None:

@@ -72,6 +72,19 @@ def change_password(tx: Tx, name: str, password_hash: str, epoch: int | None = N
     return None if row is None else User(*row)
 
 
+def hash_anew(tx: Tx, user: User, password_hash: str) -> bool:
+    """Another hash of the same password, unless that was changed meanwhile; tokens live on."""
+    return (
+        tx.run(
+            'UPDATE "user" SET password_hash = :hash WHERE name = :name AND epoch = :epoch',
+            name=user.name,
+            epoch=user.epoch,
+            hash=password_hash,
+        )
+        == 1
+    )
+
+
 def end_tokens(tx: Tx, name: str) -> bool:
     """Let every token of a user die; False when there is no such user."""
     return tx.run('UPDATE "user" SET epoch = epoch + 1 WHERE name = :name', name=name) == 1

@@ -5,8 +5,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from satchel.domain.errors import PARAMETER_INVALID, Fault
+from satchel.domain.limits import DAY
 from satchel.domain.statuses import ANNOUNCED
 
+LONGEST_DELAY = int(DAY * 1000)
+"""Milliseconds."""
 DEFAULTS: dict[str, Any] = {
     "callback_backoff_delay_ms": 3000,
     "max_callback_backoff_delay_ms": 900_000,
@@ -34,6 +37,11 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     result["webhooks"] = {**chosen, "message": message}
     _take(result, {"sent_status": message.get("sent")}, "sent_status", _boolean)
     return result
+
+
+def webhook_url(stored: dict[str, Any]) -> str | None:
+    """Where callbacks go; None while no URL is set."""
+    return stored.get("webhooks", {}).get("url") or None
 
 
 def shown(stored: dict[str, Any]) -> dict[str, Any]:
@@ -73,8 +81,8 @@ def _milliseconds(key: str, value: Any) -> int:
         number = 0 if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
         number = 0
-    if not 0 < number <= 86_400_000:
-        raise Fault(PARAMETER_INVALID, f"{key} must be a number of milliseconds from 1 to 86400000, not {value!r:.60}.")
+    if not 0 < number <= LONGEST_DELAY:
+        raise Fault(PARAMETER_INVALID, f"{key} must be a number of milliseconds from 1 to {LONGEST_DELAY}, not {value!r:.60}.")
     return number
 
 

@@ -1,6 +1,7 @@
 """Hashes of passwords, and the first administrator."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -39,26 +40,45 @@ def _fits(password_hash: str, password: str) -> bool:
         return False
 
 
+def is_outdated(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than ours, so that looking at it takes another time."""
+    return HASHER.check_needs_rehash(password_hash)
+
+
 async def has_admin(db: Database) -> bool:
     """Whether somebody can log in at all."""
     return await db.read(lambda tx: users.find(tx, ADMIN)) is not None
 
 
-async def ensure_admin(db: Database, password: str, always: bool, door: bool = False) -> bool:
-    """Make sure that an administrator exists; True when it was made now. `always`: give this password to one that exists, too.
+async def first_admin(db: Database, password: str, door: bool = False) -> bool:
+    """Make the administrator where there is none; True when it was made now.
 
-    `door`: one made now may also come in with the factory password, once. Raises `Fault` when the password does not meet the rule.
+    `door`: it may also come in with the factory password, once. Raises `Fault` when the password does not meet the rule.
     """
+    if await has_admin(db):
+        return False
+    return await db.write(partial(_first_admin, password_hash=await hashed(passwords.check(password)), door=door))
+
+
+async def generated_admin(db: Database, keep: Callable[[str], object], door: bool = False) -> bool:
+    """Like `first_admin`, with a password made here. `keep`: writes it down, before it counts, so that no crash loses it."""
+    if await has_admin(db):
+        return False
+    password = passwords.generate()
+    keep(password)
+    return await first_admin(db, password, door)
+
+
+async def set_admin_password(db: Database, password: str) -> None:
+    """The administrator has this password from now on, and is made where there is none. Raises `Fault` when it does not meet the rule."""
     passwords.check(password)
     user = await db.read(lambda tx: users.find(tx, ADMIN))
     if user is None:
-        return await db.write(partial(_first_admin, password_hash=await hashed(password), door=door))
-    if always and not await fits(user.password_hash, password):
+        await first_admin(db, password)
+    elif not await fits(user.password_hash, password):
         new = await hashed(password)
         await db.write(lambda tx: users.change_password(tx, ADMIN, new))
-    if always:
-        await close_factory_door(db)
-    return False
+    await close_factory_door(db)
 
 
 async def close_factory_door(db: Database) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from functools import partial
 
 from cachetools import TTLCache
@@ -21,7 +22,7 @@ from satchel.domain.limits import WRONG_PASSWORDS
 from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.flows import access
 
-REMEMBER = 300.0
+PASSWORD_KEPT = 300.0
 """Seconds for which a password that was right needs no hashing."""
 
 
@@ -31,7 +32,7 @@ class Logins:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._pepper = secrets.token_bytes(32)
-        self._right: TTLCache[bytes, bool] = TTLCache(maxsize=10_000, ttl=REMEMBER)
+        self._right: TTLCache[bytes, bool] = TTLCache(maxsize=10_000, ttl=PASSWORD_KEPT)
         self._flights: dict[tuple[bytes, str], asyncio.Task[bool]] = {}
         self._hashing = asyncio.Semaphore(access.HASHES_AT_ONCE)
 
@@ -44,21 +45,22 @@ class Logins:
         if (name, password) == (ADMIN, FACTORY_PASSWORD) and await self._db.read(_door_is_open):
             await self._unbraked(name, address)
             return await self._through_the_door(wanted)
-        right = await self._check(name, user.password_hash if user else access.NOBODYS_HASH, password, address)
+        right = await self._check(name, user, password, address)
         if user is None or not right:
             raise await self._wrong(name, address)
         if wanted is None or wanted == password:
             return user
         return await self._change(user, passwords.check(wanted))
 
-    async def _check(self, name: str, known: str, password: str, address: str) -> bool:
+    async def _check(self, name: str, user: User | None, password: str, address: str) -> bool:
         """Whether the password is right. An unknown name is hashed, too: neither time nor answer may tell who exists."""
+        known = user.password_hash if user else access.NOBODYS_HASH
         mark = hmac.new(self._pepper, f"{name}\0{known}\0{password}".encode(), hashlib.sha256).digest()
         if mark in self._right:
             return True
         flight = self._flights.get((mark, address))
         if flight is None:
-            flight = self._flights[mark, address] = asyncio.create_task(self._hash(mark, name, known, password, address))
+            flight = self._flights[mark, address] = asyncio.create_task(self._hash(mark, name, user, password, address))
             flight.add_done_callback(partial(self._landed, (mark, address)))
         return await asyncio.shield(flight)
 
@@ -67,15 +69,23 @@ class Logins:
         if not flight.cancelled():
             flight.exception()  # looked at, should everybody who waited for it have left
 
-    async def _hash(self, mark: bytes, name: str, known: str, password: str, address: str) -> bool:
+    async def _hash(self, mark: bytes, name: str, user: User | None, password: str, address: str) -> bool:
         async with self._hashing:  # looked at when it is our turn: those before us may have been wrong, or right
             if mark in self._right:
                 return True
             await self._unbraked(name, address)
-            right = await access.fits(known, password)
+            right = await access.fits(user.password_hash if user else access.NOBODYS_HASH, password)
+            if right and user is not None and access.is_outdated(user.password_hash):
+                await self._hash_anew(user, password)
         if right:
             self._right[mark] = True
         return right
+
+    async def _hash_anew(self, user: User, password: str) -> None:
+        """An older hash takes another time than that of an unknown name."""
+        new = await access.hashed(password)
+        with suppress(Later):  # then the next login does it
+            await self._db.write(lambda tx: users.hash_anew(tx, user, new), durable=False)
 
     async def _unbraked(self, name: str, address: str) -> None:
         failures = await self._db.read(lambda tx: brake.look(tx, _account(name), address))

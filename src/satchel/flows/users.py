@@ -1,6 +1,8 @@
 """Users: made, given another password, removed. Each change ends the tokens it concerns on every host at once."""
 
-from satchel.db import Database, users
+from collections.abc import Callable
+
+from satchel.db import Database, Tx, users
 from satchel.domain import passwords
 from satchel.domain import users as names
 from satchel.domain.errors import FORBIDDEN, USER_EXISTS, USER_UNKNOWN, Fault
@@ -20,37 +22,35 @@ async def add(db: Database, name: object, password: object, role: str = ROLE_USE
 
 async def set_password(db: Database, name: str, password: object) -> None:
     """Give a user another password. Raises `Fault` for one against the rule, or when there is no such user."""
-    chosen = passwords.check(password)
-    await find(db, name)
-    new = await access.hashed(chosen)
-    if await db.write(lambda tx: users.change_password(tx, name, new)) is None:
-        raise unknown(name)
+    new = await access.hashed(passwords.check(password))
+    await _change(db, name, lambda tx: users.change_password(tx, name, new))
 
 
 async def remove(db: Database, name: str) -> None:
     """Delete a user. Raises `Fault` for the administrator, or when there is no such user."""
     if name == ADMIN:
         raise Fault(FORBIDDEN, f"The user {ADMIN} cannot be deleted: every node has it.")
-    await find(db, name)
-    if not await db.write(lambda tx: users.remove(tx, name)):
-        raise unknown(name)
+    await _change(db, name, lambda tx: users.remove(tx, name))
 
 
 async def end_tokens(db: Database, name: str) -> None:
     """Log a user out everywhere. Raises `Fault` when there is no such user."""
-    await find(db, name)
-    if not await db.write(lambda tx: users.end_tokens(tx, name)):
-        raise unknown(name)
+    await _change(db, name, lambda tx: users.end_tokens(tx, name))
 
 
 async def find(db: Database, name: str) -> users.User:
     """The user. Raises `Fault` when there is none; a name that no user can have is never looked up."""
     user = await db.read(lambda tx: users.find(tx, name)) if names.may_be(name) else None
     if user is None:
-        raise unknown(name)
+        raise _unknown(name)
     return user
 
 
-def unknown(name: str) -> Fault:
-    """Nobody has this name."""
-    return Fault(USER_UNKNOWN, f"There is no user {name!r:.60}: POST /v1/users creates one.")
+async def _change(db: Database, name: str, change: Callable[[Tx], object]) -> None:
+    """`change` answers nothing where there is no such user."""
+    if not names.may_be(name) or not await db.write(change):
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> Fault:
+    return Fault(USER_UNKNOWN, f"There is no user {name!r:.60}.")
