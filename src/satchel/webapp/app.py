@@ -9,7 +9,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from satchel.domain.errors import BUG, NOT_FOUND, WRONG_METHOD, Fault, Later
+from satchel.domain.errors import BUG, NOT_FOUND, Fault, Later
 from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
@@ -21,7 +21,7 @@ from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages
 from satchel.webapp.openapi import Document
 from satchel.webapp.rates import Rates
-from satchel.webapp.replies import Draining, error_reply
+from satchel.webapp.replies import Draining, error_reply, wrong_method
 from satchel.webapp.settings import Application, Webhook
 from satchel.webapp.upstream_events import UpstreamEvents
 from satchel.webapp.users import Login, Logout, OneUser, Users
@@ -106,9 +106,7 @@ class Door:
         except (Fault, Later) as error:
             await visit.refuse(error)
         except HTTPException as error:  # the router knows one: the address is there, the method is not
-            allow = (error.headers or {}).get("Allow", "")
-            fault = Fault(WRONG_METHOD, f"{scope['method']} is not for {visit.path[:200]}: use {allow}.")
-            await visit.refuse(fault, {"Allow": allow})
+            await visit.refuse(wrong_method(scope["method"], visit.path, (error.headers or {}).get("Allow", "")))
         except ConnectionError:
             log.info("client_gone", path=visit.path)
         except Exception:
@@ -165,13 +163,13 @@ class Visit:
             await self._send({**start, "headers": [*start["headers"], self._header]})
         await self._send(message)
 
-    async def refuse(self, error: Fault | Later, headers: dict[str, str] | None = None) -> None:
+    async def refuse(self, error: Fault | Later) -> None:
         """Answer with an error; once an answer has begun the connection can only be cut, which uvicorn does for an unfinished one."""
         if self.status:
             log.warning("cut_off", path=self.path, error=error.situation.slug)
             return
         log.info("refused", path=self.path, error=error.situation.slug, details=error.details)
-        response = error_reply(error, self.path, headers)
+        response = error_reply(error, self.path)
         bodiless = self.scope["method"] in {"GET", "HEAD", "DELETE"}
         await (response if self._is_read() or bodiless else Draining(response))(self.scope, self.receive, self.send)
 

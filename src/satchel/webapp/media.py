@@ -2,11 +2,10 @@
 
 from starlette.types import Receive, Scope, Send
 
-from satchel.domain.errors import RANGE_BEYOND_END, Fault
 from satchel.flows import media_node, reading
 from satchel.webapp import Webapp, bodies, digests, keys
 from satchel.webapp.downloads import Download
-from satchel.webapp.replies import error_reply, reply
+from satchel.webapp.replies import reply
 
 
 class Media:
@@ -44,10 +43,5 @@ class OneMedia:
         opened = await reading.open_media(self._webapp.ports, media_id, media)
         try:
             await Download(opened, scope, headers, send).run()
-        except Fault as fault:
-            if fault.situation is not RANGE_BEYOND_END:
-                raise
-            whole = {"Content-Range": f"bytes */{opened.content.size}"}
-            await error_reply(fault, scope["path"], whole)(scope, receive, send)
         finally:
             opened.content.close()

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from satchel.domain.errors import RANGE_BEYOND_END, Fault
+from satchel.domain.errors import RANGE_BEYOND_END
+from satchel.webapp.replies import Refused
 
 ONE = re.compile(r"bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.ASCII | re.IGNORECASE)
 
@@ -23,7 +24,7 @@ class Span:
 
 
 def span_of(header: str, size: int) -> Span | None:
-    """What of a file of `size` bytes is asked for; None for the whole. Raises `Fault(RANGE_BEYOND_END)`."""
+    """What of a file of `size` bytes is asked for; None for the whole. Raises `Refused(RANGE_BEYOND_END)`, with the size in a header."""
     found = ONE.fullmatch(header.strip())
     if found is None or not (found[1] or found[2]):
         return None
@@ -35,5 +36,6 @@ def span_of(header: str, size: int) -> Span | None:
         if last and int(last) < start:
             return None
     if start >= end:
-        raise Fault(RANGE_BEYOND_END, f"The range {header[:80]} starts behind the end: the file has {size} bytes.")
+        details = f"The range {header[:80]} starts behind the end: the file has {size} bytes."
+        raise Refused(RANGE_BEYOND_END, details, {"Content-Range": f"bytes */{size}"})
     return Span(start, end, size)

@@ -8,8 +8,17 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from satchel.domain.errors import MEDIA_UNKNOWN, Fault, Later
+from satchel.domain.errors import MEDIA_UNKNOWN, WRONG_METHOD, Fault, Later, Situation
 from satchel.domain.statuses import errors_of
+
+
+class Refused(Fault):
+    """A fault whose answer has headers of its own."""
+
+    def __init__(self, situation: Situation, details: str, headers: dict[str, str]) -> None:
+        super().__init__(situation, details)
+        self.headers = headers
+
 
 META = {"version": "v2.57.2", "api_status": "stable"}
 """Old clients read this as the version of the node that they were written for."""
@@ -20,10 +29,15 @@ def reply(body: dict[str, Any] | None = None, status: int = 200, headers: dict[s
     return Response(msgspec.json.encode({**(body or {}), "meta": META}), status, headers, media_type="application/json")
 
 
-def error_reply(error: Fault | Later, path: str, more: dict[str, str] | None = None) -> Response:
-    """A fault or a delay at the door. `more`: headers that belong to it, such as the methods that a 405 names."""
+def wrong_method(method: str, path: str, allow: str) -> Refused:
+    """The address is there, the method is not. `allow`: those that are."""
+    return Refused(WRONG_METHOD, f"{method} is not for {path[:200]}: use {allow}.", {"Allow": allow})
+
+
+def error_reply(error: Fault | Later, path: str) -> Response:
+    """A fault or a delay at the door."""
     situation = error.situation
-    headers = {"Satchel-Error": situation.slug, **(more or {})}
+    headers = {"Satchel-Error": situation.slug, **(error.headers if isinstance(error, Refused) else {})}
     status = situation.status
     if isinstance(error, Later):
         status = situation.status if situation.status == 429 else 503

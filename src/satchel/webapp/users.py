@@ -1,18 +1,17 @@
 """Login, logout, and /v1/users."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from satchel.domain.errors import FORBIDDEN, Fault
 from satchel.domain.users import RESERVED, ROLE_ADMIN
 from satchel.flows import users
 from satchel.webapp import Webapp, bodies
-from satchel.webapp.replies import reply
+from satchel.webapp.replies import reply, wrong_method
 
 
 class Login:
@@ -63,7 +62,7 @@ class OneUser:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name, db = scope["path_params"]["username"], self._webapp.ports.db
         if name in RESERVED:  # another address, which has one method
-            raise HTTPException(405, headers={"Allow": "POST"})
+            raise wrong_method(scope["method"], scope["path"], "POST")
         await self._allow(bodies.headers_of(scope), name, alone=scope["method"] == "DELETE")
         answer = {"username": name}
         match scope["method"]:
@@ -83,8 +82,7 @@ class OneUser:
 
 
 def _new_password(body: bytes) -> Any:
-    try:
-        said: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    said = None
+    with suppress(Fault):
+        said = bodies.json_of(body)
     return said.get("new_password") if isinstance(said, dict) else None
