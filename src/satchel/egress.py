@@ -9,6 +9,12 @@ if TYPE_CHECKING:
 
 TIMEOUT, CONNECT = 15.0, 5.0
 """Seconds for a whole attempt, and for its connection alone."""
+SILENT = {
+    "ClientConnectorDNSError": "its name does not resolve",
+    "ClientConnectorError": "nobody listens there",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
+    "TimeoutError": "it does not answer in time",
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,23 @@ class Answer:
     def ok(self) -> bool:
         """Only 200 counts as taken."""
         return self.result == "200"
+
+    @property
+    def came(self) -> bool:
+        """Whether the other side answered at all."""
+        return self.result.isdigit()
+
+    @property
+    def broken(self) -> bool:
+        """Whether something is wrong there. One that knows nothing but POST may say 501 to a GET."""
+        return not self.came or 500 <= int(self.result) != 501
+
+    @property
+    def sentence(self) -> str:
+        """How it went, for people."""
+        if self.came:
+            return f"it answers with {self.result} within {self.ms} ms"
+        return SILENT.get(self.result, f"it does not answer as it should, {self.result}")
 
 
 class Egress:

@@ -40,12 +40,12 @@ def test_df_tells_room_kinds_and_marks(dev: Dev) -> None:
     satchel("media", "upload", "a.txt", cwd=dev.folder)
     said = json.loads(satchel("volume", "df", "--json", cwd=dev.folder).stdout)
     assert said["path"] == str(dev.folder / ".satchel" / "media")
-    assert said["kinds"]["outbound"] == {"files": 1, "bytes": 5, "source": "rows", "looked": None}
+    assert said["kinds"]["uploaded"] == {"files": 1, "bytes": 5, "source": "rows", "looked": None}
     assert said["total"] == os.statvfs(dev.folder).f_blocks * os.statvfs(dev.folder).f_frsize
     assert said["used"] == said["total"] - said["free"]
     shown = satchel("volume", "df", cwd=dev.folder)
     assert shown.returncode == 0
-    assert "outbound        5 bytes             1 files   by the rows" in shown.stdout
+    assert "uploaded        5 bytes             1 files   by the rows" in shown.stdout
     assert "% used" in shown.stdout
 
 

@@ -134,6 +134,17 @@ async def test_a_refused_connection_is_an_answer(client: Egress) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
         answer = await client.call_back(url, b"{}", "w-1")
     assert (answer.ok, answer.result) == (False, "ClientConnectorError")
+    assert (answer.came, answer.broken, answer.sentence) == (False, True, "nobody listens there")
+
+
+@pytest.mark.parametrize(
+    ("status", "broken"), [("200 OK", False), ("404 Not Found", False), ("501 Not Implemented", False), ("500 Oops", True)]
+)
+async def test_an_answer_says_how_it_went(client: Egress, receiver: Receiver, status: str, broken: bool) -> None:
+    receiver.answers = [reply(status)]
+    answer = await client.call_back(receiver.url, b"{}", "w-1")
+    assert (answer.came, answer.broken) == (True, broken)
+    assert f"answers with {status[:3]}" in answer.sentence
 
 
 async def test_silence_is_an_answer_once_the_time_is_over(client: Egress, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

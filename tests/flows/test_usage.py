@@ -26,7 +26,7 @@ async def body(*blocks: bytes) -> AsyncIterator[bytes]:
 
 async def kinds(place: Place) -> dict[str, Kind]:
     async with build.looked_at(place.settings) as looked:
-        measured = await usage.measure(looked.db, looked.volume, place.settings.volume_path)
+        measured = await usage.measure(looked.db, looked.volume)
         return {kind.name: kind for kind in measured.kinds}
 
 
@@ -46,7 +46,7 @@ async def test_kinds_are_counted_by_rows_and_by_the_folder(place: Place) -> None
         stray(root / "shared" / "young", 0)
         (root / "parts" / ".x.part").write_bytes(b"12")
         found = await kinds(place)
-    assert found["outbound"] == Kind("outbound", 2, 7, "rows")
+    assert found["uploaded"] == Kind("uploaded", 2, 7, "rows")
     assert found["renditions"] == Kind("renditions", 0, 0, "rows")
     assert found["parts"] == Kind("parts", 1, 2, "folder")
     assert found["strays"] == Kind("strays", 1, 5, "folder")

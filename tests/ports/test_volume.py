@@ -301,6 +301,40 @@ async def test_a_folder_for_part_files_that_was_tidied_away_is_made_again(volume
     assert (await volume.put(KEY, blocks(b"x"))).size == 1
 
 
+# A look, and a trial
+
+
+async def test_entries_are_every_file_with_its_size_and_age(volume: Volume, root: Path) -> None:
+    for number in range(1200):
+        (root / "renditions" / str(number)).write_bytes(b"x" * (number % 3))
+    os.utime(root / "renditions" / "7", (1000, 1000))
+    found = [entry async for batch in volume.entries("renditions") for entry in batch]
+    assert {entry.name: entry.size for entry in found} == {str(number): number % 3 for number in range(1200)}
+    assert [entry.name for entry in found if entry.changed_at == 1000] == ["7"]
+    assert [batch async for batch in volume.entries("shared")] == []
+
+
+async def test_part_files_are_entries_and_their_folder_may_be_tidied_away(volume: Volume, root: Path) -> None:
+    async with volume.scratch() as path:
+        path.write_bytes(b"12")
+        assert [entry.size for entry in await anext(volume.entries("parts"))] == [2]
+    (root / "parts").rmdir()
+    assert [batch async for batch in volume.entries("parts")] == []
+
+
+async def test_a_trial_says_how_long_a_flush_took_and_leaves_nothing(volume: Volume, root: Path) -> None:
+    (root / "parts").rmdir()
+    trial = await volume.try_out()
+    assert (trial.flush > 0, trial.kept, parts(root)) == (True, True, [])
+
+
+async def test_a_trial_of_what_cannot_be_written_to_says_so(volume: Volume, root: Path) -> None:
+    (root / "parts").rmdir()
+    (root / "parts").write_bytes(b"in the way")
+    async with refused(VOLUME_NOT_WRITABLE):
+        await volume.try_out()
+
+
 # The marker
 
 
@@ -386,6 +420,10 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
         pass
     async with put_off():
         volume.spool()
+    async with put_off():
+        await volume.try_out()
+    async with put_off():
+        await anext(volume.entries("shared"))
     assert sorted(root.rglob("*")) == before
 
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def living(db: Database) -> list[hosts.Host]:
-    return await db.read(lambda tx: hosts.living(tx, 5.0))
+    return await db.read(hosts.living)
 
 
 async def test_a_webapp_beats_while_it_serves(db: Database) -> None:

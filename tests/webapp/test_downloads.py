@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import pytest
+from structlog.testing import capture_logs
 
 from satchel.webapp.ranges import Span, span_of
 
@@ -55,9 +56,11 @@ async def test_several_ranges_other_units_and_nonsense_are_ignored(door: Door, m
 
 @pytest.mark.parametrize("asked", ["bytes=1024000-", "bytes=99999999-100000000", "bytes=-0"])
 async def test_a_range_behind_the_end_is_416_and_says_how_long_the_file_is(door: Door, media: str, asked: str) -> None:
-    got = await door.http.get(f"/v1/media/{media}", headers={"Range": asked})
+    with capture_logs() as said:
+        got = await door.http.get(f"/v1/media/{media}", headers={"Range": asked})
     assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{len(DATA)}")
     assert got.json()["errors"][0]["code"] == 1009
+    assert [line["error"] for line in said if line["event"] == "refused"] == ["range-beyond-end"]
 
 
 async def test_a_range_counts_only_while_the_file_is_the_one_the_client_knows(door: Door, media: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from satchel.db import idempotency
 from satchel.webapp import bodies
 
 from ..conftest import Place
@@ -82,6 +83,21 @@ async def test_ten_at_once_with_one_key_store_one_file(fresh: Door) -> None:
     answers = await asyncio.gather(*(post(fresh, Idempotency_Key="k1") for _ in range(10)))
     assert len({answer.json()["media"][0]["id"] for answer in answers}) == 1
     assert len(fresh.files("shared")) == 1
+
+
+@pytest.mark.parametrize("pruned", [True, False])
+async def test_a_key_is_free_again_once_its_day_is_over(fresh: Door, pruned: bool) -> None:
+    first = await post(fresh, Idempotency_Key="k1")
+    await post(fresh, Idempotency_Key="k2")
+    await fresh.ports.db.write(lambda tx: tx.run("UPDATE idempotency SET expires_at = expires_at - 86401 WHERE key = 'k1'"))
+    if pruned:
+        await fresh.ports.db.write(idempotency.prune)
+        assert await fresh.ports.db.read(lambda tx: tx.all("SELECT key FROM idempotency")) == [("k2",)]
+    for _ in range(2):
+        again = await post(fresh, b"other", Idempotency_Key="k1")
+        assert again.status_code == 201
+        assert again.json() != first.json()
+    assert len(fresh.files("shared")) == 3
 
 
 async def test_a_message_with_a_key_is_accepted_once(fresh: Door) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import rich_click as click
 
-from satchel import build
+from satchel import build, mounts
 from satchel.cli import say
 from satchel.cli.options import json_option, node_data_dir
-from satchel.domain.limits import reserve
+from satchel.domain.limits import reserve, tightness
 from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import usage
 from satchel.flows.usage import Kind, Usage
@@ -47,7 +47,7 @@ async def _measure(settings: Settings) -> Usage:
     async with build.looked_at(settings) as looked:
         if looked.pending:
             raise SettingsError(f"The database lacks {', '.join(looked.pending)}: run satchel migrate.")
-        return await usage.measure(looked.db, looked.volume, settings.volume_path)
+        return await usage.measure(looked.db, looked.volume)
 
 
 def document(settings: Settings, measured: Usage) -> dict[str, Any]:
@@ -55,9 +55,9 @@ def document(settings: Settings, measured: Usage) -> dict[str, Any]:
     space = measured.space
     return {
         "path": str(settings.volume_path),
-        "file_system": measured.file_system,
+        "file_system": mounts.kind_of(settings.volume_path),
         **asdict(space),
-        "used": space.total - space.free,
+        "used": space.used,
         "high_water": int(space.total * settings.volume.high_water),
         "reserve": reserve(space.total),
         "kinds": {kind.name: {name: value for name, value in asdict(kind).items() if name != "name"} for kind in measured.kinds},
@@ -67,11 +67,9 @@ def document(settings: Settings, measured: Usage) -> dict[str, Any]:
 
 def lines(settings: Settings, measured: Usage) -> Iterator[str]:
     """What people see."""
-    space = measured.space
-    used = space.total - space.free
+    space, share = measured.space, measured.space.used_share
     marks = f"high-water {shown_share(settings.volume.high_water)}, uploads refused below {shown_size(reserve(space.total))} free"
-    yield f"Volume {settings.volume_path}  ({measured.file_system})   {marks}"
-    share = used / space.total if space.total else 0.0
+    yield f"Volume {settings.volume_path}  ({mounts.kind_of(settings.volume_path)})   {marks}"
     yield f"[{bar(share, settings.volume.high_water)}]  {share:.0%} used   {shown_size(space.free)} of {shown_size(space.total)} free"
     yield from map(_line, measured.kinds)
 
@@ -86,12 +84,9 @@ def bar(share: float, mark: float) -> str:
 
 def warnings(settings: Settings, measured: Usage) -> list[str]:
     """What is above a mark."""
-    space, found = measured.space, []
-    if space.free < reserve(space.total):
-        found.append(f"Only {shown_size(space.free)} are free: uploads are refused. Delete media or enlarge {settings.volume_path}.")
-    elif space.total - space.free > settings.volume.high_water * space.total:
-        found.append(f"The volume is above its high-water mark ({shown_share(settings.volume.high_water)}): delete media or enlarge it.")
-    return found
+    space = measured.space
+    tight = tightness(space.total, space.free, settings.volume.high_water)
+    return [f"{settings.volume_path}: {tight}."] if tight else []
 
 
 def _line(kind: Kind) -> str:

@@ -4,23 +4,22 @@ Every Coreapp does all of it; each chore may run twice at once.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 
-from satchel import __version__
-from satchel.db import Tx, brake, callbacks, hosts, idempotency, lanes, messages, settings, tokens
+from satchel.db import Tx, brake, callbacks, idempotency, lanes, messages, settings, tokens
 from satchel.domain.errors import Fault, Later
+from satchel.domain.limits import is_high
 from satchel.domain.quantities import shown_share, shown_size
-from satchel.flows import Ports, media_node, reconcile
+from satchel.flows import Ports, beat, media_node, reconcile
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
 
 log = structlog.get_logger("satchel.coreapp")
-BEAT, FOLLOW, SWEEP, LOOK = 1.0, 10.0, 60.0, 3600.0
+FOLLOW, SWEEP, LOOK = 10.0, 60.0, 3600.0
 """Seconds between two runs of each chore."""
 FIRST_RETRY = 0.1
 
@@ -38,21 +37,17 @@ class Chores:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_each(FOLLOW, self._follow))
-            group.create_task(_each(BEAT, self._beat))
+            group.create_task(_each(beat.EVERY, self._beat))
             group.create_task(_each(SWEEP, self._sweep))
             group.create_task(_each(SWEEP, self._measure))
             group.create_task(_each(LOOK, self._look))
 
     async def leave(self) -> None:
         """Stopped in order: take the beat away."""
-        try:
-            await self._ports.db.write(lambda tx: hosts.gone(tx, self._name), durable=False)
-        except Later:
-            pass
+        await beat.leave(self._ports.db, self._name)
 
     async def _beat(self) -> None:
-        stats = {"upstream": self._upstream, "metrics": snapshot(PROCESS)}
-        await self._ports.db.write(lambda tx: hosts.beat(tx, self._name, "core", __version__, stats), durable=False)
+        await beat.beat(self._ports.db, self._name, "core", {"upstream": self._upstream, "metrics": snapshot(PROCESS)})
 
     async def _follow(self) -> None:
         """Learn the upstream's world and clock. An upstream event that brought newer ones while we asked is not overwritten."""
@@ -70,11 +65,11 @@ class Chores:
     async def _measure(self) -> None:
         """Say once that the volume has risen above its high-water mark, and once that it is below again."""
         space = await self._ports.volume.space()
-        used, mark = 1 - space.free / max(1, space.total), self._ports.limits.high_water
-        if (used > mark) is not self._above:
-            self._above = used > mark
-            say = log.warning if self._above else log.info
-            say("volume_high_water", above=self._above, used=shown_share(used), mark=shown_share(mark), free=shown_size(space.free))
+        mark = self._ports.limits.high_water
+        if (above := is_high(space.total, space.free, mark)) is not self._above:
+            self._above = above
+            say = log.warning if above else log.info
+            say("volume_high_water", above=above, used=shown_share(space.used_share), mark=shown_share(mark), free=shown_size(space.free))
 
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)
@@ -82,8 +77,7 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        await self._ports.db.write(lambda tx: idempotency.prune(tx, time.time()), durable=False)
-        for prune in (brake.prune, tokens.prune):
+        for prune in (idempotency.prune, brake.prune, tokens.prune):
             await self._ports.db.write(prune, durable=False)
         for rows in (messages, callbacks):
             for name in await self._ports.db.read(rows.asleep):

@@ -1,4 +1,4 @@
-"""Rows of the table brake: wrong passwords of one account from one address within a minute, by the database's clock.
+"""Rows of the table brake: wrong passwords of one account from one address within some time, by the database's clock.
 
 A window that seems to begin in the future belongs to a clock that was set back since, and counts for nothing; `SKEW` forgives
 statements that overtook each other while they waited for the row.
@@ -7,8 +7,9 @@ statements that overtook each other while they waited for the row.
 from dataclasses import dataclass
 
 from satchel.db import Tx
+from satchel.domain.limits import WRONG_WINDOW
 
-WINDOW, SKEW = 60.0, 5.0
+SKEW = 5.0
 """Seconds."""
 CURRENT = "brake.since_at > :now - :window AND brake.since_at < :now + :skew"
 
@@ -27,7 +28,7 @@ def look(tx: Tx, account: str, address: str) -> Failures:
         f"SELECT failures, since_at + :window - :now FROM brake WHERE account = :account AND address = :address AND {CURRENT}",
         account=account,
         address=address,
-        window=WINDOW,
+        window=WRONG_WINDOW,
         skew=SKEW,
     )
     return Failures(0, 0.0) if row is None else Failures(*row)
@@ -43,12 +44,12 @@ def count(tx: Tx, account: str, address: str) -> Failures:
         "RETURNING failures, since_at + :window - :now",
         account=account,
         address=address,
-        window=WINDOW,
+        window=WRONG_WINDOW,
         skew=SKEW,
     )
-    return Failures(*row) if row else Failures(1, WINDOW)
+    return Failures(*row) if row else Failures(1, WRONG_WINDOW)
 
 
 def prune(tx: Tx) -> None:
     """Drop windows that are over."""
-    tx.run(f"DELETE FROM brake WHERE NOT ({CURRENT})", window=WINDOW, skew=SKEW)
+    tx.run(f"DELETE FROM brake WHERE NOT ({CURRENT})", window=WRONG_WINDOW, skew=SKEW)

@@ -29,6 +29,7 @@ class Waiting:
     """The head of a callback lane. `id` is constant over all attempts; `created_at` is wall time."""
 
     id: str
+    cause: str
     body: str
     attempts: int
     created_at: float
@@ -61,7 +62,7 @@ def put_down(tx: Tx, news: Sequence[News], url_set: bool) -> None:
 def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished callback of a lane."""
     row = tx.one(
-        "SELECT id, body, attempts, created_at, coalesce(not_before - :now, 0) FROM callback "
+        "SELECT id, cause, body, attempts, created_at, coalesce(not_before - :now, 0) FROM callback "
         "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )

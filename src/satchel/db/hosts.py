@@ -7,6 +7,9 @@ import msgspec
 
 from satchel.db import Tx
 
+FRESH = 5.0
+"""A worker whose last beat is older, in seconds, counts as gone."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -40,13 +43,17 @@ def forget(tx: Tx, prefix: str) -> None:
     tx.run("DELETE FROM host WHERE substr(id, 1, :length) = :prefix", length=len(prefix), prefix=prefix)
 
 
-def living(tx: Tx, within: float) -> list[Host]:
-    """Every worker whose last beat is younger than `within` seconds, in the order of their names."""
-    rows = tx.all("SELECT id, role, :now - beat_at, stats FROM host WHERE beat_at > :now - :within ORDER BY id", within=within)
+def living(tx: Tx, role: str | None = None) -> list[Host]:
+    """Every worker, or every one of a role, whose last beat is fresh, in the order of their names."""
+    of_role = "" if role is None else " AND role = :role"
+    rows = tx.all(
+        f"SELECT id, role, :now - beat_at, stats FROM host WHERE beat_at > :now - :fresh{of_role} ORDER BY id", fresh=FRESH, role=role
+    )
     return [Host(row[0], row[1], row[2], msgspec.json.decode(row[3])) for row in rows]
 
 
-def all_of(tx: Tx, role: str) -> list[Host]:
-    """Every known worker of a role, the freshest beat first."""
-    rows = tx.all("SELECT id, role, :now - beat_at, stats FROM host WHERE role = :role ORDER BY beat_at DESC", role=role)
-    return [Host(row[0], row[1], row[2], msgspec.json.decode(row[3])) for row in rows]
+def now(tx: Tx) -> float:
+    """The database's clock, seconds since 1970."""
+    row = tx.one("SELECT :now")
+    assert row is not None, "a value has a row"
+    return float(row[0])

@@ -6,8 +6,9 @@ Written in the transaction that does what was asked, so that nothing is reserved
 from dataclasses import dataclass
 
 from satchel.db import Tx
-from satchel.domain.errors import IDEMPOTENCY_CONFLICT, Fault
 from satchel.domain.limits import DAY
+
+OVER = "idempotency.expires_at < :now"
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,33 @@ class Request:
     sha256: str
 
 
-def keep_first(tx: Tx, request: Request, answer: str, now: float) -> str:
-    """The answer that stands for this key: ours, or the first one. Raises `Fault` when the key belongs to another request."""
-    tx.run(
-        'DELETE FROM idempotency WHERE "user" = :user AND key = :key AND expires_at < :wall', user=request.user, key=request.key, wall=now
-    )
-    tx.run(
-        'INSERT INTO idempotency ("user", key, request_sha256, answer, expires_at) VALUES (:user, :key, :sha256, :answer, :until) '
-        'ON CONFLICT ("user", key) DO NOTHING',
+@dataclass(frozen=True)
+class Kept:
+    """`request_sha256`: of the request that was answered."""
+
+    request_sha256: str
+    answer: str
+
+
+def keep_first(tx: Tx, request: Request, answer: str) -> Kept:
+    """What stands for this key: the first answer while its day lasts, else this one."""
+    row = tx.one(
+        'INSERT INTO idempotency ("user", key, request_sha256, answer, expires_at) VALUES (:user, :key, :sha256, :answer, :now + :day) '
+        'ON CONFLICT ("user", key) DO UPDATE SET '
+        f"request_sha256 = CASE WHEN {OVER} THEN excluded.request_sha256 ELSE idempotency.request_sha256 END, "
+        f"answer = CASE WHEN {OVER} THEN excluded.answer ELSE idempotency.answer END, "
+        f"expires_at = CASE WHEN {OVER} THEN excluded.expires_at ELSE idempotency.expires_at END "
+        "RETURNING request_sha256, answer",
         user=request.user,
         key=request.key,
         sha256=request.sha256,
         answer=answer,
-        until=now + DAY,
+        day=DAY,
     )
-    row = tx.one('SELECT request_sha256, answer FROM idempotency WHERE "user" = :user AND key = :key', user=request.user, key=request.key)
-    if row is None or row[0] != request.sha256:
-        raise Fault(
-            IDEMPOTENCY_CONFLICT, f"The Idempotency-Key {request.key[:64]} was used for another request within a day: choose a new one."
-        )
-    return str(row[1])
+    assert row is not None, "either of the two wrote one"
+    return Kept(*row)
 
 
-def prune(tx: Tx, now: float) -> None:
+def prune(tx: Tx) -> None:
     """Forget keys whose day is over."""
-    tx.run("DELETE FROM idempotency WHERE expires_at < :wall", wall=now)
+    tx.run(f"DELETE FROM idempotency WHERE {OVER}")

@@ -1,8 +1,9 @@
 """Rows of the table revoked: tokens that were given back before their end."""
 
 from satchel.db import Tx
+from satchel.domain.limits import DAY
 
-MARGIN = 86_400.0
+MARGIN = DAY
 """Seconds by which the clocks of two hosts surely differ less."""
 
 

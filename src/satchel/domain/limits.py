@@ -1,5 +1,7 @@
 """The numbers of the media page and the contract, each with its unit. MB = 2^20, KB = 2^10 bytes."""
 
+from satchel.domain.quantities import shown_share
+
 KB = 1 << 10
 MB = 1 << 20
 DAY = 86_400.0
@@ -21,9 +23,15 @@ TOKEN_LONGEST = 3650 * DAY
 """All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives,
 and how long one that an operator makes by hand may live."""
 
-WRONG_PASSWORDS = 10
-"""Of one user from one address within a minute; the next one is refused unseen."""
+WRONG_PASSWORDS, WRONG_WINDOW = 10, 60.0
+"""Wrong passwords of one user from one address within so many seconds; the next one is refused unseen."""
 
+RATES = {"/v1/messages": (50.0, 150)}
+OTHER_RATES = (20.0, 60)
+"""Where `webapp.rate_limits` is on: requests a second, and how many may come at once."""
+
+BODY_IDLE, BODY_SLOWEST = 30.0, 1024
+"""A body may stop for so many seconds, and must bring so many bytes a second once it has had that long."""
 
 RESERVE_SHARE, RESERVE_BYTES = 0.03, 1 << 30
 """How much of the volume uploads leave free: this share of it, at most so many bytes."""
@@ -32,6 +40,25 @@ RESERVE_SHARE, RESERVE_BYTES = 0.03, 1 << 30
 def reserve(total: int) -> int:
     """Bytes of a volume of `total` bytes that uploads leave free; half of it is for what accepted messages need."""
     return min(int(total * RESERVE_SHARE), RESERVE_BYTES)
+
+
+def is_full(total: int, free: int) -> bool:
+    """Whether a volume with so many bytes takes no uploads any more."""
+    return free < reserve(total)
+
+
+def is_high(total: int, free: int, high_water: float) -> bool:
+    """Whether a volume with so many bytes is above its high-water mark, a share of them."""
+    return total - free > high_water * total
+
+
+def tightness(total: int, free: int, high_water: float) -> str:
+    """What is to be said of the room on a volume; nothing while there is enough."""
+    if is_full(total, free):
+        return "uploads are refused; delete media or enlarge the volume"
+    if is_high(total, free, high_water):
+        return f"above the high-water mark of {shown_share(high_water)}; delete media or enlarge the volume"
+    return ""
 
 
 def encrypted_size(plain: int) -> int:

@@ -8,6 +8,7 @@ import structlog
 from satchel.db import Tx, settings
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import Waiting
+from satchel.domain.application import webhook_url
 from satchel.domain.limits import GIVE_UP_CALLBACK
 from satchel.egress import Answer
 from satchel.flows import Lease, Ports, Settle
@@ -16,19 +17,20 @@ from satchel.observe import metrics
 log = structlog.get_logger("satchel.flows")
 STEP, LONGEST = 3.0, 900.0
 """Seconds."""
-TYPES = {"statuses": "status_change", "messages": "inbound_message", "contacts": "inbound_message"}
+TYPES = {"status": "status_change"}
+"""How On-Premises sorts callbacks, by what the cause begins with."""
 
 
 async def tell(ports: Ports, item: Waiting, lease: Lease) -> Settle:
     """Post the head of a callback lane to the URL that is set now."""
     application = await ports.db.read(settings.application)
-    url = application.get("webhooks", {}).get("url")
+    url = webhook_url(application)
     if not url:
         return lambda tx: rows.finish(tx, item.id, "unsent")
     lease.check()
     answer = await ports.egress.call_back(url, item.body.encode(), item.id)
     log.info("callback", callback_id=item.id, attempt=item.attempts + 1, result=answer.result, ms=answer.ms)
-    metrics.called_back(answer.result, _type(item), answer.ms, time.time() - item.created_at)
+    metrics.called_back(answer.result, TYPES.get(item.cause.partition(":")[0], metrics.OTHER), answer.ms, time.time() - item.created_at)
     return _settle(item, answer, application)
 
 
@@ -51,11 +53,6 @@ def _settle(item: Waiting, answer: Answer, application: dict[str, Any]) -> Settl
         return True
 
     return settle
-
-
-def _type(item: Waiting) -> str:
-    """As On-Premises sorts callbacks. The body is ours: its first key says what it tells."""
-    return TYPES.get(item.body[2:].partition('"')[0], metrics.OTHER)
 
 
 def _seconds(application: dict[str, Any] | None, key: str, default: float) -> float:

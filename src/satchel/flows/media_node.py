@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,12 +10,14 @@ from functools import partial
 
 import structlog
 
-from satchel.db import CommitUnknown, Tx, idempotency, renditions, settings
+from satchel.db import CommitUnknown, Tx, renditions, settings
 from satchel.db import media as rows
+from satchel.db.idempotency import Request
 from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
 from satchel.domain.media import Media
 from satchel.domain.quantities import shown_size
 from satchel.flows import Ports
+from satchel.flows.idempotency import answer_once
 from satchel.observe import metrics
 from satchel.volume import Stored
 
@@ -106,7 +107,7 @@ def _publish(tx: Tx, media: Media, said: Upload) -> str:
     """The id that stands: of this upload, or of an earlier one with the same key. Raises `Fault` when the key was for something else."""
     if said.key is not None:
         request = hashlib.sha256(f"media\0{media.mime}\0{media.sha256}".encode()).hexdigest()
-        first = idempotency.keep_first(tx, idempotency.Request(said.user, said.key, request), media.id, time.time())
+        first = answer_once(tx, Request(said.user, said.key, request), media.id)
         if first != media.id:
             return first
     rows.add(tx, media, said.user, settings.network_now(tx))

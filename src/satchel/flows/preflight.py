@@ -10,26 +10,18 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from satchel.db import Database, Tx, hosts, schema, settings, users
+from satchel.domain.application import webhook_url
 from satchel.domain.errors import Fault, Later
-from satchel.domain.limits import reserve
-from satchel.domain.quantities import shown_share, shown_size
-from satchel.domain.users import ADMIN
+from satchel.domain.limits import tightness
+from satchel.domain.quantities import shown_size
+from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.egress import Egress
 from satchel.flows import access
 from satchel.upstream import Upstream
-from satchel.volume import Space, Volume, figures
+from satchel.volume import Space, Volume
 
-FRESH = 5.0
-"""A Coreapp whose last beat is older, in seconds, counts as gone."""
 SKEW, SLOW_QUERY, SLOW_FSYNC, SLOW_HASH, FEW_INODES = 2.0, 0.1, 0.1, 0.5, 0.05
 """Seconds, and a share: what is beyond is worth a warning."""
-FACTORY = ("", "secret")
-DEAF = {
-    "ClientConnectorDNSError": "its name does not resolve",
-    "ClientConnectorError": "nobody listens there",
-    "ClientConnectorCertificateError": "its certificate is not trusted",
-    "TimeoutError": "it does not answer in time",
-}
 
 
 @dataclass(frozen=True)
@@ -62,10 +54,9 @@ async def clock(db: Database) -> Finding:
 async def _clock(db: Database) -> tuple[float, float]:
     """How far this host is ahead of the database, and how long the question took, both in seconds."""
     asked = time.time()
-    told = await db.read(lambda tx: tx.one("SELECT :now"))
+    told = await db.read(hosts.now)
     answered = time.time()
-    assert told is not None, "a value has a row"
-    return (asked + answered) / 2 - float(told[0]), answered - asked
+    return (asked + answered) / 2 - told, answered - asked
 
 
 async def volume(engine: Volume, root: Path, high_water: float) -> Finding:
@@ -73,24 +64,22 @@ async def volume(engine: Volume, root: Path, high_water: float) -> Finding:
     if not await engine.present():
         return Finding("problem", f"{root} is not the volume of this database (its .satchel-volume is absent or another's): mount it")
     try:
-        seconds, same = await asyncio.to_thread(figures.try_out, root / "parts")
-    except OSError as error:
-        return Finding("problem", f"{root} cannot be written to ({error.strerror}): check its owner, mount and room")
-    if not same:
+        trial = await engine.try_out()
+    except Fault as fault:
+        return Finding("problem", fault.details)
+    if not trial.kept:
         return Finding("problem", f"a rename on {root} does not keep the file: use a local disk or NFS")
     space = await engine.space()
     tight = _tight(space, high_water)
-    fsync = f"writable, fsync {seconds * 1000:.1f} ms, rename atomic"
+    fsync = f"writable, fsync {trial.flush * 1000:.1f} ms, rename atomic"
     text = f"{fsync}, {shown_size(space.free)} of {shown_size(space.total)} free{f': {tight}' if tight else ''}"
-    return Finding("warning" if tight or seconds > SLOW_FSYNC else "ok", text)
+    return Finding("warning" if tight or trial.flush > SLOW_FSYNC else "ok", text)
 
 
 def _tight(space: Space, high_water: float) -> str:
     """What there is too little of."""
-    if space.free < reserve(space.total):
-        return "uploads are refused; delete media or enlarge the volume"
-    if space.total - space.free > high_water * space.total:
-        return f"above the high-water mark of {shown_share(high_water)}; delete media or enlarge the volume"
+    if tight := tightness(space.total, space.free, high_water):
+        return tight
     if space.inodes and space.inodes_free < FEW_INODES * space.inodes:
         return f"only {space.inodes_free} inodes are left; delete media or enlarge the volume"
     return ""
@@ -98,16 +87,15 @@ def _tight(space: Space, high_water: float) -> str:
 
 async def webhook(db: Database, egress: Egress) -> Finding:
     """Whether somebody answers at the URL for callbacks. Sends no callback."""
-    url = (await db.read(settings.application)).get("webhooks", {}).get("url")
+    url = webhook_url(await db.read(settings.application))
     if not url:
         return Finding("warning", "no URL is set: callbacks are kept as unsent (set webhooks.url with PATCH /v1/settings/application)")
     answer = await egress.knock(url)
-    if not answer.result.isdigit():
-        why = DEAF.get(answer.result, f"it does not answer as it should, {answer.result}")
-        return Finding("problem", f"{shown(url)}: {why}; start it there, or set another webhooks.url")
-    broken = 500 <= int(answer.result) != 501  # a receiver that knows nothing but POST may say 501
-    hint = ": look at its log" if broken else ""
-    return Finding("warning" if broken else "ok", f"{shown(url)} answers within {answer.ms} ms ({answer.result} to a GET){hint}")
+    if not answer.came:
+        return Finding("problem", f"{shown(url)}: {answer.sentence}; start it there, or set another webhooks.url")
+    if answer.broken:
+        return Finding("warning", f"{shown(url)}: {answer.sentence}; look at its log")
+    return Finding("ok", f"{shown(url)}: {answer.sentence}")
 
 
 def shown(url: str) -> str:
@@ -118,7 +106,7 @@ def shown(url: str) -> str:
 
 async def upstream(db: Database, engine: Upstream) -> Finding:
     """What the living Coreapps say of it; without one, what it says itself."""
-    cores = [host for host in await db.read(lambda tx: hosts.all_of(tx, "core")) if host.age < FRESH]
+    cores = await db.read(lambda tx: hosts.living(tx, "core"))
     lost = [host.id for host in cores if host.stats.get("upstream") != "connected"]
     if lost:
         return Finding("problem", f"{engine.name}: not connected from {', '.join(lost)}; the log of Coreapp says why")
@@ -141,7 +129,7 @@ async def admin(db: Database) -> Finding:
     known = await db.read(look)
     if known is None:
         return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
-    if any([await access.fits(known, password) for password in FACTORY]):
+    if any([await access.fits(known, password) for password in ("", FACTORY_PASSWORD)]):
         return Finding("problem", "the administrator has the factory password or an empty one: run satchel user passwd admin")
     if await db.read(lambda tx: settings.get(tx, settings.FACTORY_DOOR)) is not None:
         return Finding("ok", "there is one, and the factory password sets another one, once, until satchel serve is started by hand")

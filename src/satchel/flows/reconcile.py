@@ -1,13 +1,14 @@
 """Comparing files with rows. A media file without a row is told and never deleted, since it may be a restored database."""
 
 import time
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from satchel.db import Database, Tx, renditions
 from satchel.db import media as rows
-from satchel.db import renditions
 from satchel.flows import Ports
+from satchel.volume import Entry
 
 log = structlog.get_logger("satchel.flows")
 SETTLED = 3600.0
@@ -15,12 +16,19 @@ SETTLED = 3600.0
 SHOWN = 5
 
 
+WithoutRow = Callable[[Tx, Sequence[str]], list[str]]
+"""Those of some names that no row has."""
+
+
+async def strays_among(db: Database, files: Iterable[Entry], without_row: WithoutRow) -> list[Entry]:
+    """Those of some files that should have their row by now, and have none."""
+    old = {entry.name: entry for entry in files if entry.changed_at < time.time() - SETTLED}
+    return [old[name] for name in await db.read(lambda tx: without_row(tx, list(old)))]
+
+
 async def report_strays(ports: Ports) -> int:
     """How many files under `shared/` belong to no media. Left by a kill between rename and commit, by hand, or by a restored database."""
-    strays: list[str] = []
-    async for batch in ports.volume.entries("shared"):
-        old = [name for name, changed_at in batch if changed_at < time.time() - SETTLED]
-        strays += await ports.db.read(partial(rows.without_row, names=old))
+    strays = await _strays(ports, "shared", rows.without_row)
     if strays:
         log.warning("files_without_rows", count=len(strays), some=strays[:SHOWN])
     return len(strays)
@@ -28,12 +36,16 @@ async def report_strays(ports: Ports) -> int:
 
 async def sweep_renditions(ports: Ports) -> int:
     """Remove renditions whose row is gone: with it went their key, so they are of use to nobody. How many there were."""
-    strays: list[str] = []
-    async for batch in ports.volume.entries("renditions"):
-        old = [name for name, changed_at in batch if changed_at < time.time() - SETTLED]
-        strays += await ports.db.read(partial(renditions.without_row, names=old))
+    strays = await _strays(ports, "renditions", renditions.without_row)
     for name in strays:
         await ports.volume.delete(f"renditions/{name}")
     if strays:
         log.info("renditions_swept", count=len(strays), some=strays[:SHOWN])
     return len(strays)
+
+
+async def _strays(ports: Ports, folder: str, without_row: WithoutRow) -> list[str]:
+    found: list[str] = []
+    async for batch in ports.volume.entries(folder):
+        found += [entry.name for entry in await strays_among(ports.db, batch, without_row)]
+    return found

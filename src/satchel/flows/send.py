@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from satchel.db import Tx, idempotency, settings
+from satchel.db import Tx, settings
 from satchel.db import media as media_rows
 from satchel.db import messages as rows
 from satchel.db.copies import StoredCopy
+from satchel.db.idempotency import Request
 from satchel.db.messages import Waiting
 from satchel.domain.errors import (
     BUG,
@@ -29,6 +30,7 @@ from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
 from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, reading, statuses
+from satchel.flows.idempotency import answer_once
 from satchel.observe import metrics
 from satchel.upstream import Copy, Envelope, StaleCopy
 
@@ -47,13 +49,13 @@ class Accepted:
     replayed: bool
 
 
-async def accept(ports: Ports, message: Outgoing, request: idempotency.Request | None = None) -> Accepted:
+async def accept(ports: Ports, message: Outgoing, request: Request | None = None) -> Accepted:
     """Promise to send: the media is live, the message is stored, its lane is awake. `request`: one with an Idempotency-Key, done once."""
     there = await _file_is_there(ports, message)
     message_id = f"gBEG{secrets.token_urlsafe(20)}"
 
     def promise(tx: Tx) -> str:
-        if request is not None and (first := idempotency.keep_first(tx, request, message_id, time.time())) != message_id:
+        if request is not None and (first := answer_once(tx, request, message_id)) != message_id:
             return first
         now_net = settings.network_now(tx)
         world, _ = settings.upstream(tx)

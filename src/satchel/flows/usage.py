@@ -1,20 +1,17 @@
 """What fills the volume: kinds of files by their rows, and what has no rows by a look at the folder that does not read it to its end."""
 
-import asyncio
-import time
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from satchel import mounts
 from satchel.db import Database, media, usage
-from satchel.flows.reconcile import SETTLED
-from satchel.volume import Space, Volume, figures
-from satchel.volume.figures import Found
+from satchel.flows.reconcile import strays_among
+from satchel.volume import Entry, Space, Volume
 
 LOOKED = 5_000
 """Files looked at in a folder: a million would take minutes on a network file system."""
-KINDS = {"up": "outbound", "in": "inbound", "link": "links"}
+KINDS = {"up": "uploaded", "in": "received", "link": "linked"}
+"""The words that rows and the listing's API have for where a media came from, and what people read."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +30,35 @@ class Usage:
     """Of one volume."""
 
     space: Space
-    file_system: str
     kinds: list[Kind]
 
 
-async def measure(db: Database, volume: Volume, root: Path) -> Usage:
-    """The figures of a volume. Raises `Later(VOLUME_MISSING)` where the folder is not the volume of this database."""
+async def measure(db: Database, volume: Volume) -> Usage:
+    """The figures of a volume. Raises `Later(VOLUME_MISSING)` where it is not the one of this database."""
     space = await volume.space()
     kinds = [Kind(name, *await db.read(partial(usage.media, direction=direction)), "rows") for direction, name in KINDS.items()]
     kinds.append(Kind("renditions", *await db.read(usage.renditions), "rows"))
-    kinds.append(_kind("parts", *await asyncio.to_thread(figures.files, root / "parts", LOOKED)))
-    kinds.append(await _strays(db, root))
-    return Usage(space, mounts.kind_of(root), kinds)
+    kinds.append(_kind("parts", *await _first(volume, "parts")))
+    kinds.append(await _strays(db, volume))
+    return Usage(space, kinds)
 
 
-async def _strays(db: Database, root: Path) -> Kind:
-    """Files that belong to no media; young ones may still get their row."""
-    found, complete = await asyncio.to_thread(figures.files, root / "shared", LOOKED)
-    old = [file for file in found if file.changed_at < time.time() - SETTLED]
-    strays = set(await db.read(lambda tx: media.without_row(tx, [file.name for file in old])))
-    kind = _kind("strays", [file for file in old if file.name in strays], complete)
-    return kind if complete else Kind(kind.name, kind.files, kind.bytes, kind.source, len(found))
+async def _strays(db: Database, volume: Volume) -> Kind:
+    """Files that belong to no media."""
+    found, looked = await _first(volume, "shared")
+    return _kind("strays", await strays_among(db, found, media.without_row), looked)
 
 
-def _kind(name: str, found: list[Found], complete: bool) -> Kind:
-    return Kind(name, len(found), sum(file.size for file in found), "folder", None if complete else len(found))
+async def _first(volume: Volume, folder: str) -> tuple[list[Entry], int | None]:
+    """The first `LOOKED` files of a folder, and their number where there are more."""
+    found: list[Entry] = []
+    async with aclosing(volume.entries(folder)) as batches:
+        async for batch in batches:
+            found += batch
+            if len(found) > LOOKED:
+                return found[:LOOKED], LOOKED
+    return found, None
+
+
+def _kind(name: str, found: list[Entry], looked: int | None) -> Kind:
+    return Kind(name, len(found), sum(entry.size for entry in found), "folder", looked)

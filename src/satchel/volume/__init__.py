@@ -1,7 +1,7 @@
 """PORT Volume: where the bytes lie. Keys are `shared/<media id>` and `renditions/<id>`; what is published is never rewritten."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,33 @@ class Space:
     free: int
     inodes: int
     inodes_free: int
+
+    @property
+    def used(self) -> int:
+        """Bytes that we may not use."""
+        return self.total - self.free
+
+    @property
+    def used_share(self) -> float:
+        """The same as a share, 0 to 1."""
+        return self.used / max(1, self.total)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file. `size`: bytes; `changed_at`: wall time in seconds."""
+
+    name: str
+    size: int
+    changed_at: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How writing went. `flush`: seconds until the disk had it; `kept`: whether a renamed file is still the same one."""
+
+    flush: float
+    kept: bool
 
 
 class Content(ABC):
@@ -107,11 +134,11 @@ class Volume(Protocol):
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
 
-    def entries(self, folder: str) -> AsyncIterator[list[tuple[str, float]]]:
-        """The files under `shared` or `renditions`, some hundreds at a time, in no order.
+    async def try_out(self) -> Trial:
+        """Write a small file aside, flush it, rename it and remove it. Raises `Fault(VOLUME_NOT_WRITABLE)` for whatever hinders that."""
 
-        Of each its name and when it was last changed (wall time, seconds).
-        """
+    def entries(self, folder: str) -> AsyncGenerator[list[Entry], None]:
+        """The files under `shared`, `renditions` or `parts`, some hundreds at a time, in no order. Close it when leaving early."""
 
     def path(self, key: str) -> str:
         """Where people find the file of a key, whether it is there or not: an absolute path. Looks at nothing."""

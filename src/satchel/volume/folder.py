@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -22,9 +22,10 @@ from satchel.domain.errors import MEDIA_GONE, VOLUME_FULL, VOLUME_MISSING, Fault
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
-from satchel.volume import Content, Space, Stored
+from satchel.volume import Content, Entry, Space, Stored, Trial
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, gathered, stamp_of
 from satchel.volume.reading import File, open_cached, open_regular
+from satchel.volume.trial import try_out
 
 T = TypeVar("T")
 MARKER = ".satchel-volume"
@@ -180,9 +181,16 @@ class Folder:
             raise
         return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
-    async def entries(self, folder: str) -> AsyncIterator[list[tuple[str, float]]]:
+    async def try_out(self) -> Trial:
         await self._in_thread(self._require)
-        listing = await self._in_thread(os.scandir, self._root / folder)
+        return await self._in_thread(try_out, self._root, self._root / PARTS)
+
+    async def entries(self, folder: str) -> AsyncGenerator[list[Entry], None]:
+        await self._in_thread(self._require)
+        try:
+            listing = await self._in_thread(os.scandir, self._root / folder)
+        except FileNotFoundError:  # people tidy away `parts`
+            return
         with listing:
             while batch := await self._in_thread(_some, listing):
                 yield batch
@@ -317,12 +325,13 @@ class Folder:
                     part.unlink()
 
 
-def _some(listing: Iterator[os.DirEntry[str]]) -> list[tuple[str, float]]:
+def _some(listing: Iterator[os.DirEntry[str]]) -> list[Entry]:
     """The next entries of a folder; one that vanishes meanwhile is left out."""
-    found: list[tuple[str, float]] = []
+    found: list[Entry] = []
     for entry in islice(listing, BATCH):
         with contextlib.suppress(FileNotFoundError):
-            found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
+            looked = entry.stat(follow_symlinks=False)
+            found.append(Entry(entry.name, looked.st_size, looked.st_mtime))
     return found
 
 

@@ -18,7 +18,7 @@ from satchel.webapp import Config
 T = TypeVar("T")
 ALIAS = "d360-api-key"
 """The header that clients of 360dialog send their token in."""
-REMEMBER = 300.0
+SIGNATURE_KEPT = 300.0
 """Seconds for which a token's signature needs no second look."""
 MOST_KNOWN = 10_000
 
@@ -86,7 +86,7 @@ class Gate:
             claims = decoded(token, await self._key())
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[token] = claims, now + REMEMBER
+            self._known[token] = claims, now + SIGNATURE_KEPT
         if claims.exp <= now:
             raise _wrong("The token has expired: log in again.")
         return claims

@@ -6,15 +6,13 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from satchel import __version__
-from satchel.db import Database, hosts
+from satchel.db import Database
 from satchel.domain.errors import Later
+from satchel.flows import beat
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import FACE, PROCESS
 
 log = structlog.get_logger("satchel.webapp")
-EVERY = 1.0
-"""Seconds between two beats."""
 
 
 @asynccontextmanager
@@ -26,19 +24,15 @@ async def beating(db: Database, name: str) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-        try:
-            await db.write(lambda tx: hosts.gone(tx, name), durable=False)
-        except Later:
-            pass
+        await beat.leave(db, name)
 
 
 async def _beat(db: Database, name: str) -> None:
     while True:
-        stats = {"metrics": snapshot(PROCESS, FACE)}
         try:
-            await db.write(lambda tx, stats=stats: hosts.beat(tx, name, "web", __version__, stats), durable=False)  # type: ignore[misc]
+            await beat.beat(db, name, "web", {"metrics": snapshot(PROCESS, FACE)})
         except Later as later:
             log.warning("beat_put_off", details=later.details)
         except Exception:
             log.exception("unexpected")
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(beat.EVERY)

@@ -21,13 +21,12 @@ from satchel.domain.errors import (
     UPLOAD_TOO_SLOW,
     Fault,
 )
+from satchel.domain.limits import BODY_IDLE as IDLE
+from satchel.domain.limits import BODY_SLOWEST as SLOWEST
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.multipart import Form, boundary_of
 
 log = structlog.get_logger("satchel.webapp")
-IDLE, SLOWEST = 30.0, 1024
-"""A body may stop for so many seconds, and must bring so many bytes a second once it has had that long."""
-
 Came = tuple[list[bytes], bool] | None
 """Blocks and whether more is to come; None when the client has gone."""
 JSON_BYTES = 1 << 20

@@ -16,7 +16,6 @@ from satchel.observe.figures import Family, Sample, Snapshot, merged, snapshot
 from satchel.observe.metrics import FACE, NODE, PROCESS
 from satchel.volume import Volume
 from satchel.webapp import Webapp, bodies
-from satchel.webapp.health import FRESH
 from satchel.webapp.replies import reply
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -73,7 +72,7 @@ class Figures:
             if table == "callback":
                 metrics.callback_queue_size.set(queue.waiting)
         metrics.db_bytes.set(rows.size(tx, self._webapp.ports.db.dialect))
-        return {host.id: host.stats.get("metrics", {}) for host in hosts.living(tx, FRESH)}
+        return {host.id: host.stats.get("metrics", {}) for host in hosts.living(tx)}
 
 
 async def _measure(volume: Volume) -> None:

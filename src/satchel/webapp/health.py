@@ -4,14 +4,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from satchel.db import hosts
+from satchel.db import Tx, hosts
 from satchel.db.hosts import Host
 from satchel.domain.errors import Later
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
-FRESH = 5.0
-"""A process whose last beat is older, in seconds, counts as gone."""
 STATES = {"connected", "connecting", "disconnected", "uninitialized", "unregistered"}
 
 
@@ -35,7 +33,7 @@ class Ready:
     async def _lacking(self) -> list[str]:
         ports = self._webapp.ports
         try:
-            cores = [host for host in await ports.db.read(lambda tx: hosts.all_of(tx, "core")) if host.age < FRESH]
+            cores = await ports.db.read(_cores)
         except Later:
             return ["database"]
         checks = {
@@ -54,8 +52,11 @@ class Health:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._webapp.gate.observer(bodies.headers_of(scope))
-        living = await self._webapp.ports.db.read(lambda tx: hosts.living(tx, FRESH))
-        await reply({"health": told([host for host in living if host.role == "core"])})(scope, receive, send)
+        await reply({"health": told(await self._webapp.ports.db.read(_cores))})(scope, receive, send)
+
+
+def _cores(tx: Tx) -> list[Host]:
+    return hosts.living(tx, "core")
 
 
 def told(cores: list[Host]) -> dict[str, Any]:

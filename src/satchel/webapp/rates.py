@@ -6,10 +6,7 @@ Of this process: several Webapps allow as much each.
 import time
 
 from satchel.domain.errors import TOO_MANY_REQUESTS, Later
-
-RATES = {"/v1/messages": (50.0, 150)}
-OTHERS = (20.0, 60)
-"""Requests a second, and how many may come at once."""
+from satchel.domain.limits import OTHER_RATES, RATES
 
 
 class Bucket:
@@ -34,7 +31,7 @@ class Rates:
 
     def __init__(self) -> None:
         self._buckets = {path: Bucket(*rate) for path, rate in RATES.items()}
-        self._others = Bucket(*OTHERS)
+        self._others = Bucket(*OTHER_RATES)
 
     def check(self, path: str) -> None:
         """Raise `Later(TOO_MANY_REQUESTS)` for what is over the rate."""

@@ -3,6 +3,7 @@ CREATE TABLE revoked (
     jti text PRIMARY KEY,
     expires_at {epoch} NOT NULL
 );
+CREATE INDEX revoked_expired ON revoked (expires_at);
 
 -- Wrong passwords of one account from one address since since_at.
 CREATE TABLE brake (
@@ -12,6 +13,7 @@ CREATE TABLE brake (
     failures bigint NOT NULL,
     PRIMARY KEY (account, address)
 );
+CREATE INDEX brake_over ON brake (since_at);
 
 -- The first answer to a request with an Idempotency-Key; request_sha256 tells whether a later one is the same.
 CREATE TABLE idempotency (
