@@ -12,7 +12,7 @@ from satchel.webapp.replies import reply
 
 FRESH = 5.0
 """A process whose last beat is older, in seconds, counts as gone."""
-STATES = {"connected", "connecting", "disconnected", "uninitialized", "unregistered"}
+STATES = {"connected", "connecting", "disconnected", "uninitialized"}
 
 
 class Live:
