@@ -19,8 +19,8 @@ DOCUMENT: dict[str, Any] = json.loads(resources.files("satchel.webapp").joinpath
 DOCS = Path(__file__).parents[2] / "docs/reference/http.md"
 
 
-IMPLIED = {"accept", "authorization", "content-length", "content-type"}
-"""Headers that OpenAPI describes by other means."""
+IMPLIED = {"accept", "authorization", "content-length", "content-type", "transfer-encoding"}
+"""Headers that OpenAPI describes by other means, or that belong to the way."""
 MEDIA = "/v1/media/{id}"
 READERS: dict[str, Callable[[str, str], bool]] = {
     "app.py": lambda method, path: True,
