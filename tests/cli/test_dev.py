@@ -126,15 +126,15 @@ def test_equal_ports_are_refused_before_anything_is_made(tmp_path: Path) -> None
 
 
 def test_webhook_sets_the_url_at_each_start(tmp_path: Path) -> None:
-    hook = Hook()
-    dev = Dev(tmp_path, "--webhook", hook.url)
-    try:
-        (tmp_path / "bill.pdf").write_bytes(b"%PDF-1.4")
-        sent = satchel("send", "document", "--to", "+1 202 555 0112", str(tmp_path / "bill.pdf"), cwd=tmp_path)
-        hook.wait(sent.stdout.strip(), "delivered")
-    finally:
-        dev.stop()
-        hook.close()
+    (tmp_path / "bill.pdf").write_bytes(b"%PDF-1.4")
+    for hook in (Hook(), Hook()):
+        dev = Dev(tmp_path, "--webhook", hook.url)
+        try:
+            sent = satchel("send", "document", "--to", "+1 202 555 0112", str(tmp_path / "bill.pdf"), cwd=tmp_path)
+            hook.wait(sent.stdout.strip(), "delivered")
+        finally:
+            dev.stop()
+            hook.close()
 
 
 @pytest.mark.parametrize("taken", ["port", "sandbox_port"])

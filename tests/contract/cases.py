@@ -32,7 +32,6 @@ class Case:
     rules: tuple[str, ...]
     title: str
     live: bool = False
-    pending: str = ""
     parallel: int = 1
     settings: dict[str, str] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()

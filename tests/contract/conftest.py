@@ -1,7 +1,7 @@
 """The back ends: an application in this process on each engine, and `satchel serve` over a socket."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -50,13 +50,6 @@ async def web(shared_place: Place) -> AsyncIterator[InProcess]:
         yield back_end
 
 
-@pytest.fixture(scope="module")
-async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
-    """The same as a process, on SQLite."""
-    async with live(Place(tmp_path_factory.mktemp("served"), {"SATCHEL_DATABASE__KIND": "sqlite"})) as back_end:
-        yield back_end
-
-
 @pytest.fixture
 def open_in_process(web: InProcess, shared_place: Place) -> Opener:
     @asynccontextmanager
@@ -70,15 +63,18 @@ def open_in_process(web: InProcess, shared_place: Place) -> Opener:
     return opened
 
 
-@pytest.fixture
-def open_live(served: Live) -> Opener:
-    @asynccontextmanager
-    async def opened(settings: dict[str, str]) -> AsyncIterator[BackEnd]:
-        if not settings:
-            yield served
-            return
-        place = Place(served.volume.parent, {"SATCHEL_DATABASE__KIND": "sqlite"})
-        async with live(_with(place, settings)) as back_end:
-            yield back_end
+@pytest.fixture(scope="package")
+async def open_live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Opener]:
+    """As a process, on SQLite: one for all cases of the same settings."""
+    place = Place(tmp_path_factory.mktemp("served"), {"SATCHEL_DATABASE__KIND": "sqlite"})
+    running: dict[tuple[tuple[str, str], ...], Live] = {}
+    async with AsyncExitStack() as stack:
 
-    return opened
+        @asynccontextmanager
+        async def opened(settings: dict[str, str]) -> AsyncIterator[BackEnd]:
+            key = tuple(sorted(settings.items()))
+            if key not in running:
+                running[key] = await stack.enter_async_context(live(_with(place, settings)))
+            yield running[key]
+
+        yield opened

@@ -32,12 +32,9 @@ class InProcess:
 
         await self.app(_scope(request), receive, send)
         start, *rest = sent
-        headers: dict[str, str] = {}
-        for name, value in start["headers"]:
-            key = name.decode().lower()
-            headers[key] = f"{headers[key]}, {value.decode('latin-1')}" if key in headers else value.decode("latin-1")
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         body = b"".join(message.get("body", b"") for message in rest)
-        return Answer(start["status"], headers, b"" if request.method == "HEAD" else body)  # servers drop a body after HEAD
+        return Answer.of(start["status"], pairs, b"" if request.method == "HEAD" else body)  # servers drop a body after HEAD
 
 
 def _scope(request: Request) -> dict[str, object]:

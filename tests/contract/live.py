@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .run import Answer, Request
 
-CHUNK = 1000
+CHUNKS = 1000
+"""How many chunks a body of some size is cut into."""
 HEAD_END = b"\r\n\r\n"
 CONTINUE = re.compile(rb"HTTP/1\.1 100 [^\r]*\r\n\r\n")
 
@@ -29,11 +30,12 @@ class Live:
     def _exchange(self, request: Request) -> Answer:
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(self._head(request))
-            said = b""
-            if request.header("expect"):
-                said = _until_head(connection)
+            said = _until_head(connection) if request.header("expect") else b""
             if not said or CONTINUE.match(said):
                 _send_body(connection, request)
+            if _owes(request, said):
+                said = said or _until_head(connection)
+                connection.shutdown(socket.SHUT_WR)  # or the server waits a while for the rest of the body
             said += _rest(connection)
         continued = CONTINUE.match(said)
         return _parsed(said[continued.end() :] if continued else said, request.method, bool(continued))
@@ -46,10 +48,18 @@ class Live:
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
+def _owes(request: Request, said: bytes) -> bool:
+    """Whether less of the body has left than was declared: refused before, or never meant to be sent."""
+    length = request.header("content-length")
+    refused = bool(said) and not CONTINUE.match(said)
+    return refused or (length.isdigit() and int(length) > len(request.body))
+
+
 def _send_body(connection: socket.socket, request: Request) -> None:
     body = request.body
     if request.header("transfer-encoding") == "chunked":
-        pieces = [body[at : at + CHUNK] for at in range(0, len(body), CHUNK)]
+        size = max(1000, len(body) // CHUNKS)
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
         body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
     try:
         connection.sendall(body)
@@ -89,10 +99,7 @@ def _parsed(said: bytes, method: str, continued: bool) -> Answer:
     response = HTTPResponse(source, method=method)  # type: ignore[arg-type]
     try:
         response.begin()
-        headers: dict[str, str] = {}
-        for name, value in response.getheaders():
-            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
         body = response.read()
     except HTTPException as error:
         raise AssertionError(f"not an HTTP answer: {error!r} in {said[:400]!r}") from error
-    return Answer(response.status, headers, body + source.read(), continued)
+    return Answer.of(response.status, response.getheaders(), body + source.read(), continued)

@@ -62,13 +62,11 @@ class _Reader:
         match mark:
             case "@live" if not value:
                 return replace(case, live=True)
-            case "@pending" if value:
-                return replace(case, pending=value)
             case "@parallel" if value.isdigit():
                 return replace(case, parallel=int(value))
             case "@setting" if re.fullmatch(r"SATCHEL_\w+=\S+", value):
                 return replace(case, settings=case.settings | {value.partition("=")[0]: value.partition("=")[2]})
-        raise self._wrong(number, f"{line!r} is no mark: @live, @pending REASON, @parallel N, @setting SATCHEL_X__Y=VALUE")
+        raise self._wrong(number, f"{line!r} is no mark: @live, @parallel N, @setting SATCHEL_X__Y=VALUE")
 
     def _steps(self, lines: list[Line]) -> Iterator[Step]:
         while lines:

@@ -3,10 +3,10 @@
 import asyncio
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from .cases import Case, Step
 from .holes import body_differs, differs
@@ -39,6 +39,14 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     continued: bool = False
+
+    @classmethod
+    def of(cls, status: int, pairs: Iterable[tuple[str, str]], body: bytes, continued: bool = False) -> Self:
+        """From headers as they came: the values of one that came twice are joined."""
+        headers: dict[str, str] = {}
+        for name, value in pairs:
+            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+        return cls(status, headers, body, continued)
 
 
 class BackEnd(Protocol):

@@ -60,7 +60,7 @@ def fresh_token(node: Node) -> str:
     suppress_health_check=list(hypothesis.HealthCheck),
     phases=[hypothesis.Phase.generate],
 )
-def test_made_up_requests(case: schemathesis.Case[Any], node: Node, token: str) -> None:
+def test_whatever_is_asked_the_answer_is_a_described_one(case: schemathesis.Case[Any], node: Node, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     if case.path == "/v1/users/login":
         headers = {"Authorization": "Basic bm9ib2R5Om5vdGhpbmc="}

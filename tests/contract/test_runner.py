@@ -37,7 +37,6 @@ MALFORMED = {
     "### probe: No rules\n": (1, "a case starts with"),
     f"{TITLE}\n": (1, "no step"),
     f"{TITLE}\n@slow\n{LOGIN}\n\nHTTP 200\n": (2, "no mark"),
-    f"{TITLE}\n@pending\n{LOGIN}\n\nHTTP 200\n": (2, "no mark"),
     f"{TITLE}\n@setting MAX=1\n{LOGIN}\n\nHTTP 200\n": (2, "no mark"),
     f"{TITLE}\n\nFETCH /v1/media\n\nHTTP 200\n": (3, "expected a request"),
     f"{TITLE}\n\nGET /v1/media\nAuthorization\n\nHTTP 200\n": (4, "is no header"),

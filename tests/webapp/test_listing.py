@@ -57,7 +57,7 @@ async def test_pages_are_followed_by_the_link_to_the_end(fresh: Door) -> None:
     assert pages == 3
 
 
-async def test_filters(fresh: Door) -> None:
+async def test_only_what_every_filter_lets_through_is_listed(fresh: Door) -> None:
     jpeg, song = await fresh.upload(b"1", "image/jpeg"), await fresh.upload(b"2", "Audio/OGG; codecs=opus")
     assert await listed(fresh, "?mime=image/jpeg") == [jpeg]
     assert await listed(fresh, "?mime=audio/ogg") == [song]

@@ -117,6 +117,8 @@ class File:
 async def file_of(scope: Scope, headers: Mapping[str, str], receive: Receive) -> File:
     """The file that a request carries: its body, or the one file of a multipart form. Raises `Fault` where that is not clear."""
     mime = mime_of(headers.get("content-type", ""))
+    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise Fault(BAD_REQUEST, "The header Transfer-Encoding names more than chunked: send the bytes of the file as they are.")
     blocks = stream(receive, scope.get(KEY))
     if mime.lower().startswith("multipart/form-data"):
         form = Form(boundary_of(mime), blocks)

@@ -10,7 +10,7 @@ from satchel.domain.errors import Later
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
-STATES = {"connected", "connecting", "disconnected", "uninitialized", "unregistered"}
+STATES = {"connected", "connecting", "disconnected", "uninitialized"}
 
 
 class Live:

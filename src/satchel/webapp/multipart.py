@@ -1,7 +1,7 @@
 """The one file of a multipart form: a frequent mistake of clients that know other APIs, tolerated where it is unambiguous."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from email.message import Message
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ class Form:
         part = Message()
         for name, value in self._headers:
             part[name] = value
-        self._in_file = part.get_filename() is not None
+        self._in_file = _plain(part.get_filename) is not None
         if self._in_file and self.mime is not None:
             raise Fault(PARAMETER_INVALID, f"The multipart form has several files. {HINT}")
         if self._in_file:
@@ -115,7 +115,15 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary that a Content-Type names. Raises `Fault`."""
     header = Message()
     header["content-type"] = content_type
-    boundary = header.get_boundary("")
+    boundary = _plain(header.get_boundary)
     if not boundary:
         raise Fault(PARAMETER_INVALID, f"The Content-Type multipart/form-data names no boundary. {HINT}")
     return boundary.encode("latin-1", "replace")
+
+
+def _plain(parameter: Callable[[], str | None]) -> str | None:
+    """A parameter of a header. Raises `Fault` for pieces of one (RFC 2231) that do not fit together, on which the library stumbles."""
+    try:
+        return parameter()
+    except (TypeError, ValueError):
+        raise Fault(PARAMETER_INVALID, f"A header of the multipart form is malformed. {HINT}") from None
