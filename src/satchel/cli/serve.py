@@ -1,6 +1,7 @@
 """`satchel serve`: the node in the foreground; Webapps and Coreapp as children, or a single one of them in this very process."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -22,6 +23,8 @@ from satchel.flows import access
 from satchel.settings import Settings, admin_password, load
 
 log = structlog.get_logger("satchel")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+LARGE = 8 * 1024 * 1024
 GRACE = 30
 """Seconds that uploads in flight have to end in."""
 
@@ -155,11 +158,23 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     # uvicorn takes these signals and raises them again when it is done: with our handlers below that is an end in order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    gc.freeze()  # what is there now stays: no collection needs to look at it again
-    gc.set_threshold(20_000, 20, 20)
+    _spare()
     metrics.watch(lambda: len(server.server_state.tasks))
     async with beating(opened.ports.db, opened.name):
         await server.serve(sockets=[listener])
+
+
+def _spare() -> None:
+    """Settings of the memory for a process that stays small: what is there now is never collected, and large blocks go back at once.
+
+    glibc would keep the 19 MiB of a password's hash, having learnt from it that blocks of that size come again.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in ((M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, LARGE), (M_ARENA_MAX, 2)):
+            mallopt(parameter, value)
 
 
 async def _core(settings: Settings, opened: build.Opened) -> None:

@@ -108,6 +108,8 @@ class Sqlite:
 
     def _connect(self, synchronous: str) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
+        # One plan a statement: else SQLite compiles some anew at each call, to look at the values that are bound.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.set_busy_timeout(2000)  # for opening and reading; the writers wait in their own way
         _patiently(connection, "PRAGMA journal_mode=WAL")  # several first starts at once: SQLite does not wait for this one
         connection.execute(f"PRAGMA synchronous={synchronous}")
