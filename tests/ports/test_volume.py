@@ -19,6 +19,7 @@ from satchel.domain.errors import (
     VOLUME_FULL,
     VOLUME_MISSING,
     VOLUME_NOT_WRITABLE,
+    VOLUME_UNREADABLE,
     Fault,
     Later,
     Situation,
@@ -335,7 +336,33 @@ async def test_a_trial_of_what_cannot_be_written_to_says_so(volume: Volume, root
         await volume.try_out()
 
 
+async def test_a_folder_for_files_that_was_tidied_away_is_made_again(volume: Volume, root: Path) -> None:
+    (root / "shared").rmdir()
+    assert (await volume.put(KEY, blocks(b"x"))).size == 1
+
+
+async def test_a_file_in_the_place_of_a_folder_is_said(volume: Volume, root: Path) -> None:
+    (root / "shared").rmdir()
+    (root / "shared").write_bytes(b"")
+    async with refused(VOLUME_NOT_WRITABLE):
+        await volume.put(KEY, blocks(b"x"))
+    with pytest.raises(Later) as caught:
+        await volume.stat(KEY)
+    assert caught.value.situation is VOLUME_UNREADABLE
+
+
 # The marker
+
+
+@pytest.mark.timeout(10)
+async def test_a_fifo_in_the_place_of_the_marker_is_not_waited_for(volume: Folder, root: Path) -> None:
+    (root / MARKER).unlink()
+    os.mkfifo(root / MARKER)
+    assert not await volume.present()
+    async with put_off():
+        await volume.put(KEY, blocks(b"x"))
+    async with put_off():
+        await content(volume)
 
 
 async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -> None:

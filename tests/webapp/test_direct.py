@@ -5,13 +5,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
 from satchel import build
-from satchel.webapp import direct
+from satchel.webapp import direct, protocol
 from satchel.webapp.protocol import BoundedProtocol
 
 from .conftest import Door
@@ -24,10 +25,11 @@ Talk = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Server:
     """A Webapp behind a socket."""
 
-    def __init__(self, door: Door, port: int) -> None:
+    def __init__(self, door: Door, port: int, connections: Any) -> None:
         self.door, self.port = door, port
         self.token = door.http.headers["Authorization"]
         self._writers: list[asyncio.StreamWriter] = []
+        self.connections: set[BoundedProtocol] = connections
 
     async def dial(self) -> Talk:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -58,7 +60,7 @@ async def serving(door: Door, short: bool) -> AsyncIterator[Server]:
     state, loop = ServerState(), asyncio.get_running_loop()
     made: Callable[[], BoundedProtocol] = lambda: (BoundedProtocol if short else _Usual)(config, state, {}, loop)  # noqa: E731
     server = await loop.create_server(made, "127.0.0.1", 0)
-    serving = Server(door, server.sockets[0].getsockname()[1])
+    serving = Server(door, server.sockets[0].getsockname()[1], state.connections)
     yield serving
     await serving.close()
     server.close()
@@ -175,6 +177,72 @@ async def test_a_client_that_leaves_in_the_middle_leaves_no_descriptor(server: S
         await reader.readexactly(100_000)
         writer.transport.abort()
     await until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
+
+
+async def test_answers_that_nobody_reads_do_not_pile_up(server: Server) -> None:
+    media = await server.door.upload(os.urandom(100_000))
+    reader, writer = await server.dial()
+    one = f"GET /v1/media/{media} HTTP/1.1\r\nHost: node\r\nAuthorization: {server.token}\r\n\r\n".encode()
+    writer.write(one * 2000)
+    await until(lambda: any(connection.flow.write_paused for connection in server.connections))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert max(connection.transport.get_write_buffer_size() for connection in server.connections) < 400_000
+    assert await reader.readexactly(1000)
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 30], ids=["one-packet", "two", "many"])
+async def test_a_wish_for_another_protocol_is_passed_over_with_the_body_kept(server: Server, pieces: int) -> None:
+    reader, writer = await server.dial()
+    head = f"POST /v1/media HTTP/1.1\r\nHost: node\r\nAuthorization: {server.token}\r\nContent-Type: a/b\r\n"
+    wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+    whole = (head + wish + "Content-Length: 5\r\n\r\n").encode()
+    if pieces == 1:
+        writer.write(whole + b"hello")
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"201"
+        return
+    size = -(-len(whole) // pieces)
+    for start in range(0, len(whole), size):
+        writer.write(whole[start : start + size])
+        await writer.drain()
+        await asyncio.sleep(0.005)  # packets of their own are what is tested
+    writer.write(b"hello")
+    assert (await reader.readuntil(b"\r\n\r\n")).split()[1] in {b"201", b"400"}
+
+
+@pytest.mark.parametrize("rubbish", [b"GET /v1/me", b"\x00\x01 rubbish\r\n\r\n"], ids=["half-a-head", "rubbish"])
+async def test_nothing_is_written_into_the_middle_of_a_download(server: Server, rubbish: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
+    body = os.urandom(30_000_000)
+    media = await server.door.upload(body)
+    reader, writer = await server.dial()
+    writer.write(f"GET /v1/media/{media} HTTP/1.1\r\nHost: node\r\nAuthorization: {server.token}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    got = await reader.readexactly(100_000)
+    writer.write(rubbish)
+    while len(got) < len(body) and (block := await reader.read(500_000)):
+        got += block
+        await asyncio.sleep(0.002)  # a slow reader, so that the timer strikes in the middle
+    assert got[: len(body)] == body[: len(got)]
+
+
+async def test_a_connection_whose_body_nobody_awaits_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    reader, writer = await server.dial()
+    writer.write(b"GET / HTTP/1.1\r\nHost: node\r\nContent-Length: 100\r\n\r\n")
+    await reader.readuntil(b"}")
+    writer.write(b"x")
+    await reader.read()
+
+
+async def test_a_client_that_takes_nothing_loses_its_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(protocol, "STALLED", 0.3)
+    _, writer = await server.dial()
+    writer.write(b"GET /v1/openapi.json HTTP/1.1\r\nHost: node\r\n\r\n" * 500)
+    await until(lambda: any(connection.flow.write_paused for connection in server.connections))
+    await until(lambda: not server.connections)
 
 
 async def until(so: Callable[[], bool]) -> None:

@@ -79,6 +79,16 @@ async def test_another_request_with_the_same_key_is_409_and_leaves_nothing(fresh
     assert len(fresh.files("shared")) == 1
 
 
+async def test_a_key_whose_media_was_deleted_stores_it_anew(fresh: Door) -> None:
+    first = (await post(fresh, Idempotency_Key="k1")).json()["media"][0]["id"]
+    await fresh.http.delete(f"/v1/media/{first}")
+    again, replayed = [await post(fresh, Idempotency_Key="k1") for _ in range(2)]
+    assert ("idempotent-replayed" in again.headers, replayed.headers["idempotent-replayed"]) == (False, "true")
+    second = replayed.json()["media"][0]["id"]
+    assert (again.json()["media"][0]["id"], second != first) == (second, True)
+    assert (await fresh.http.get(f"/v1/media/{second}")).content == b"x"
+
+
 async def test_ten_at_once_with_one_key_store_one_file(fresh: Door) -> None:
     answers = await asyncio.gather(*(post(fresh, Idempotency_Key="k1") for _ in range(10)))
     assert len({answer.json()["media"][0]["id"] for answer in answers}) == 1

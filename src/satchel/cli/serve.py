@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import resource
 import signal
 import socket
 from dataclasses import dataclass
@@ -159,6 +160,8 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     _spare()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     metrics.watch(lambda: len(server.server_state.tasks))
     async with beating(opened.ports.db, opened.name):
         await server.serve(sockets=[listener])

@@ -50,3 +50,13 @@ def keep_first(tx: Tx, request: Request, answer: str) -> Kept:
 def prune(tx: Tx) -> None:
     """Forget keys whose day is over."""
     tx.run(f"DELETE FROM idempotency WHERE {OVER}")
+
+
+def answer_anew(tx: Tx, request: Request, answer: str) -> None:
+    """From now on this is the answer of the key."""
+    tx.run('UPDATE idempotency SET answer = :answer WHERE "user" = :user AND key = :key', answer=answer, user=request.user, key=request.key)
+
+
+def forget(tx: Tx, user: str) -> None:
+    """The keys of a user who goes: another of the same name must not get their answers."""
+    tx.run('DELETE FROM idempotency WHERE "user" = :user', user=user)

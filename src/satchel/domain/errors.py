@@ -38,6 +38,7 @@ FORBIDDEN = Situation("forbidden", 1005, DENIED, 403)
 VOLUME_FULL = Situation("volume-full", 1005, DENIED, 403)
 VOLUME_NOT_WRITABLE = Situation("volume-not-writable", 1005, DENIED, 403)
 VOLUME_MISSING = Situation("volume-missing", 1005, DENIED, 503)
+VOLUME_UNREADABLE = Situation("volume-unreadable", 1005, DENIED, 503)
 NOT_FOUND = Situation("not-found", 1006, "Resource not found", 404)
 USER_UNKNOWN = Situation("user-not-found", 1006, "Resource not found", 404)
 USER_EXISTS = Situation("user-exists", 1014, INTERNAL, 409)
@@ -97,9 +98,26 @@ def storage_fault(error: OSError, what: str) -> Exception:
     """The fault that a failed write means; the error itself when it is neither a full nor a read-only disk."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Fault(VOLUME_FULL, f"The media volume is full: {what} was not written. Free some space, then try again.")
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return too_many_files()
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}:
         return Fault(
             VOLUME_NOT_WRITABLE,
-            f"Satchel cannot write to the media volume: {what} was not written ({error.strerror}). Check its owner and mount.",
+            f"Satchel cannot write to the media volume: {what} was not written ({error.strerror}). Check its owner, folders and mount.",
         )
     return error
+
+
+def reading_fault(error: OSError, what: str) -> Exception:
+    """The delay that a failed read means, for what only a person can mend; the error itself for anything else."""
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return too_many_files()
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.ELOOP}:
+        details = f"Satchel cannot read {what} on the media volume ({error.strerror}): check its owner, its mode and its folder."
+        return Later(VOLUME_UNREADABLE, details, 5.0)
+    return error
+
+
+def too_many_files() -> Later:
+    """The process or the machine has no descriptor left."""
+    return Later(NOT_READY, "Too many files and connections are open: raise the limit (ulimit -n), or find the clients that stay.", 5.0)

@@ -17,11 +17,13 @@ from satchel.db import Database, Tx, brake, settings, users
 from satchel.db.users import User
 from satchel.domain import passwords
 from satchel.domain import users as names
-from satchel.domain.errors import BAD_CREDENTIALS, PASSWORD_CHANGE_REQUIRED, TOO_MANY_PASSWORDS, Fault, Later
+from satchel.domain.errors import BAD_CREDENTIALS, PASSWORD_CHANGE_REQUIRED, TOO_MANY_PASSWORDS, TOO_MANY_REQUESTS, Fault, Later
 from satchel.domain.limits import WRONG_PASSWORDS
 from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.flows import access
 
+MOST_WAITING = 100
+"""Passwords that wait for their hash at once; more would let everybody wait for longer than a client does."""
 PASSWORD_KEPT = 300.0
 """Seconds for which a password that was right needs no hashing."""
 
@@ -59,6 +61,8 @@ class Logins:
         if mark in self._right:
             return True
         flight = self._flights.get((mark, address))
+        if flight is None and len(self._flights) >= MOST_WAITING:
+            raise Later(TOO_MANY_REQUESTS, "Too many logins are being checked: log in again in a moment.", 1.0)
         if flight is None:
             flight = self._flights[mark, address] = asyncio.create_task(self._hash(mark, name, user, password, address))
             flight.add_done_callback(partial(self._landed, (mark, address)))

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from satchel.db import CommitUnknown, Tx, renditions, settings
+from satchel.db import CommitUnknown, Tx, idempotency, renditions, settings
 from satchel.db import media as rows
 from satchel.db.idempotency import Request
 from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
@@ -107,9 +107,11 @@ def _publish(tx: Tx, media: Media, said: Upload) -> str:
     """The id that stands: of this upload, or of an earlier one with the same key. Raises `Fault` when the key was for something else."""
     if said.key is not None:
         request = hashlib.sha256(f"media\0{media.mime}\0{media.sha256}".encode()).hexdigest()
-        first = answer_once(tx, Request(said.user, said.key, request), media.id)
-        if first != media.id:
+        asked = Request(said.user, said.key, request)
+        first = answer_once(tx, asked, media.id)
+        if first != media.id and rows.live(tx, first) is not None:
             return first
+        idempotency.answer_anew(tx, asked, media.id)  # what was answered first has been deleted since
     rows.add(tx, media, said.user, settings.network_now(tx))
     return media.id
 

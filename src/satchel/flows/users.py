@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from satchel.db import Database, Tx, users
+from satchel.db import Database, Tx, idempotency, users
 from satchel.domain import passwords
 from satchel.domain import users as names
 from satchel.domain.errors import FORBIDDEN, USER_EXISTS, USER_UNKNOWN, Fault
@@ -30,7 +30,7 @@ async def remove(db: Database, name: str) -> None:
     """Delete a user. Raises `Fault` for the administrator, or when there is no such user."""
     if name == ADMIN:
         raise Fault(FORBIDDEN, f"The user {ADMIN} cannot be deleted: every node has it.")
-    await _change(db, name, lambda tx: users.remove(tx, name))
+    await _change(db, name, lambda tx: _remove(tx, name))
 
 
 async def end_tokens(db: Database, name: str) -> None:
@@ -54,3 +54,8 @@ async def _change(db: Database, name: str, change: Callable[[Tx], object]) -> No
 
 def _unknown(name: str) -> Fault:
     return Fault(USER_UNKNOWN, f"There is no user {name!r:.60}.")
+
+
+def _remove(tx: Tx, name: str) -> bool:
+    idempotency.forget(tx, name)
+    return users.remove(tx, name)

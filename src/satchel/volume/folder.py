@@ -18,13 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
-from satchel.domain.errors import MEDIA_GONE, VOLUME_FULL, VOLUME_MISSING, Fault, Later, storage_fault
+from satchel.domain.errors import MEDIA_GONE, VOLUME_FULL, VOLUME_MISSING, Fault, Later, reading_fault, storage_fault, too_many_files
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
 from satchel.volume import Content, Entry, Space, Stored, Trial
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, gathered, stamp_of
-from satchel.volume.reading import File, open_cached, open_regular
+from satchel.volume.reading import FLAGS, File, open_cached, open_regular
 from satchel.volume.trial import try_out
 
 T = TypeVar("T")
@@ -57,9 +57,11 @@ class Folder:
     def marker(self) -> str | None:
         """The id in the volume's marker file; None where there is none."""
         try:
-            fd = os.open(f"{self._at}/{MARKER}", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            fd = os.open(f"{self._at}/{MARKER}", FLAGS)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+                return None
+            raise
         try:
             return os.read(fd, 100).decode("ascii", "replace").strip() or None
         finally:
@@ -91,7 +93,9 @@ class Folder:
         """Whether the volume is there and is the one we know; a marker that cannot be read, as on a dead NFS mount, is not. Blocks."""
         try:
             return self._id is not None and self.marker() == self._id
-        except OSError:
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                raise too_many_files() from error
             return False
 
     async def space(self) -> Space:
@@ -176,9 +180,9 @@ class Folder:
             if not await self._in_thread(self._is_gone, key):
                 raise self._missing() from error
             return None
-        except OSError:
+        except OSError as error:
             await self._in_thread(self._require)
-            raise
+            raise reading_fault(error, key) from error
         return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
     async def try_out(self) -> Trial:
@@ -271,6 +275,8 @@ class Folder:
                 raise (await self._gone(key) or self._missing()) from error
             if not await self.present():
                 raise self._missing() from error
+            if error.filename in (str(self._root / key), self._root / key):
+                raise reading_fault(error, key) from error
             raise
 
     async def _gone(self, key: str) -> Fault | None:
@@ -286,7 +292,7 @@ class Folder:
         except OSError:
             return False
         try:
-            marker = os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+            marker = os.open(MARKER, FLAGS, dir_fd=root)
             with os.fdopen(marker) as file:
                 if file.read().strip() != self._id:
                     return False

@@ -54,7 +54,12 @@ class Part:
                 os.fsync(self._fd)
             found = os.fstat(self._fd)
             self._close()  # NFS reports a full disk at close
-            os.rename(self._path, path)
+            try:
+                os.rename(self._path, path)
+            except FileNotFoundError:
+                os.stat(self._path)  # it is there, so the volume is: the folder was tidied away
+                os.mkdir(os.path.dirname(path))
+                os.rename(self._path, path)
             self._path = path  # from here on a discard takes the published file back
             if self._durable:
                 _sync_folder(os.path.dirname(path))

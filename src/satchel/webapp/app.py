@@ -101,7 +101,7 @@ class Door:
         visit = Visit(scope, receive, send)
         try:
             if self._rates is not None:
-                self._rates.check(visit.path)
+                self._rates.check(visit.path, (scope.get("client") or ("",))[0])
             await self._addresses.find(visit.scope)(visit.scope, visit.receive, visit.send)
         except (Fault, Later) as error:
             await visit.refuse(error)
@@ -158,7 +158,7 @@ class Visit:
             start, self._start = self._start, None
             if self._direct is not None and not message.get("more_body", False):
                 body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
-                self._direct.answer(start["status"], start["headers"], body)
+                await self._direct.answer(start["status"], start["headers"], body)
                 return
             await self._send({**start, "headers": [*start["headers"], self._header]})
         await self._send(message)

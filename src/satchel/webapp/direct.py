@@ -44,8 +44,10 @@ class Direct:
         """Whether the whole body was taken."""
         return not self._cycle.more_body and not self._blocks
 
-    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
-        """The whole answer."""
+    async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """The whole answer, once those before it have left. Raises ConnectionError when the client takes none of them."""
+        if self._flow.write_paused:
+            await self._drained()
         if not self._cycle.disconnected:
             self._transport.write(self._head(status, headers) + body)
             self._over()
@@ -54,11 +56,19 @@ class Direct:
         """An answer whose body are the spans. Raises ConnectionError when the client goes or stalls, EOFError for a file cut short."""
         self._transport.set_write_buffer_limits(high=0)  # what goes past the transport must find it empty
         self._transport.write(self._head(status, headers))
-        await self._flow.drain()
+        await self._drained()
         async for span in spans:
             await self._send(*span)
         self._transport.set_write_buffer_limits()
         self._over()
+
+    async def _drained(self) -> None:
+        try:
+            async with asyncio.timeout(STALLED):
+                await self._flow.drain()
+        except TimeoutError:
+            self._transport.abort()
+            raise ConnectionResetError from None
 
     def at_once(self) -> list[bytes] | None:
         """The whole body, if it is here already."""

@@ -63,7 +63,7 @@ class Download:
 
     async def _whole(self, status: int, headers: list[Header], body: bytes) -> int:
         if self._direct is not None:
-            self._direct.answer(status, headers, body)
+            await self._direct.answer(status, headers, body)
         else:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})

@@ -52,6 +52,7 @@ class Form:
         try:
             if block is not None:
                 self._parser.write(block)
+                self._pass_over(len(block) - sum(map(len, self._found)))
                 return True
             self._parser.finalize()
         except MultipartParseError as error:
@@ -76,11 +77,9 @@ class Form:
 
     def _on_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
-        self._pass_over(end - start)
 
     def _on_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._pass_over(end - start)
 
     def _on_header_end(self) -> None:
         self._headers.append((self._name.decode("latin-1"), self._value.decode("latin-1")))
@@ -99,8 +98,6 @@ class Form:
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._found.append(data[start:end])
-        else:
-            self._pass_over(end - start)
 
     def _on_end(self) -> None:
         self._ended = True

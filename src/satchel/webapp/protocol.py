@@ -4,19 +4,41 @@ The short way (`direct`) goes past ASGI's messages; an endpoint finds it in the 
 """
 
 import asyncio
+import re
+import resource
+from functools import cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from satchel.observe.metrics import web_connections
 from satchel.webapp import direct
-from satchel.webapp.direct import Direct
+from satchel.webapp.direct import STALLED, Direct
 
 HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 20.0
 DRAINED_BYTES, DRAINED_SECONDS = 1 << 20, 1.0
 END = b"Connection: close\r\nContent-Length: 0\r\n\r\n"
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + END
+UPGRADE = b"HTTP/1.1 400 Bad Request\r\n" + END
+LEAVE_SECONDS = 2.0
+DESCRIPTORS_KEPT = 100
+"""For files, database and log."""
+UPGRADE_HEADER = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + END
+
+
+@cache
+def most_connections() -> int:
+    """How many connections this process can hold."""
+    return max(DESCRIPTORS_KEPT, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """HTTP/1.1 lets a server pass over a wish for another protocol; the parser would take the body for that protocol's."""
+    if b"pgrade" not in data and b"PGRADE" not in data:
+        return data
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return UPGRADE_HEADER.sub(b"\r\nx-upgrade:", head) + end + rest
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -29,7 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         self._unused = 0
-        self._in_body = self._ended = False
+        self._in_body = self._ended = self._answered_before = False
+        self._waiting, self._stuck_since = 0, 0.0
         self._head_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._direct: Direct | None = None
@@ -37,6 +60,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         web_connections.inc()
+        if len(self.connections) > most_connections():
+            transport.abort()  # else the files and the database would find no descriptor
+            return
         self._head_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
@@ -53,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._unused - len(data) > HEAD_BYTES:
             self._end(b"" if self._in_body else TOO_LARGE)
         else:
-            super().data_received(data)
+            super().data_received(data if self._in_body else _without_upgrade(data))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -71,6 +97,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unused, self._in_body, self._head_since = 0, True, None
         super().on_headers_complete()
+        if self.parser.should_upgrade():  # one that came in pieces: the parser would take the body for another protocol
+            self._end(UPGRADE)
         self._direct = Direct(self.cycle, self.transport, self.flow)
         self.scope[direct.KEY] = self._direct  # type: ignore[literal-required]
 
@@ -83,15 +111,47 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unused, self._in_body = 0, False
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read is told, unless an answer is under way, into whose middle it would go."""
+        if self._is_answering():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def shutdown(self) -> None:
+        """A client that does not take its answers must not keep us from stopping."""
+        super().shutdown()
+        if not self._is_answering():
+            self.loop.call_later(LEAVE_SECONDS, self.transport.abort)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _look(self) -> None:
-        """One timer a connection, not one a request: a head may take up to twice its time."""
-        if self._head_since is not None and self.loop.time() - self._head_since >= HEAD_SECONDS:
-            self._end(TOO_SLOW)
-            return
+        """One timer a connection, not one a request: whatever is watched may take up to a look longer than its time."""
+        now = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+        if self._is_answering():
+            self._head_since = now if self._head_since is not None else None  # a second request has to wait for the first
+        elif self._head_since is not None and now - self._head_since >= HEAD_SECONDS and not self._ended:
+            self._end(TOO_SLOW)
+        elif self._in_body and self._answered_before:
+            self.transport.close()  # the answer is out, and nobody reads the rest of the body
+        self._answered_before = self._in_body and not self._is_answering()
+        self._watch_writing(now)
+
+    def _watch_writing(self, now: float) -> None:
+        """A client that takes nothing of what waits for it loses its connection."""
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting or waiting < self._waiting:
+            self._stuck_since = now
+        elif now - self._stuck_since >= STALLED:
+            self.transport.abort()
+        self._waiting = waiting
 
     def _end(self, answer: bytes) -> None:
         """Answer, and read on for a moment before closing: a reset would eat the answer."""
         self._ended = True
-        self.transport.write(answer)
+        if not self._is_answering():
+            self.transport.write(answer)
         self.loop.call_later(DRAINED_SECONDS, self.transport.close)

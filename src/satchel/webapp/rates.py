@@ -1,12 +1,14 @@
 """The request rates of the old API, where `webapp.rate_limits` is on: a leaky bucket for messages and one for everything else.
 
-Of this process: several Webapps allow as much each.
+Of this process and one caller's address: several Webapps allow as much each.
 """
 
 import time
 
 from satchel.domain.errors import TOO_MANY_REQUESTS, Later
 from satchel.domain.limits import OTHER_RATES, RATES
+
+MOST_CALLERS = 10_000
 
 
 class Bucket:
@@ -27,16 +29,20 @@ class Bucket:
 
 
 class Rates:
-    """Every address under /v1."""
+    """Every address under /v1. Each caller has buckets of its own: those without a token must not use up the others' rate."""
 
     def __init__(self) -> None:
-        self._buckets = {path: Bucket(*rate) for path, rate in RATES.items()}
-        self._others = Bucket(*OTHER_RATES)
+        self._buckets: dict[tuple[str, str], Bucket] = {}
 
-    def check(self, path: str) -> None:
-        """Raise `Later(TOO_MANY_REQUESTS)` for what is over the rate."""
+    def check(self, path: str, caller: str) -> None:
+        """Raise `Later(TOO_MANY_REQUESTS)` for what is over the rate. `caller`: the peer's address."""
         if not path.startswith("/v1/"):
             return
-        after = self._buckets.get(path, self._others).take(time.monotonic())
+        kind = path if path in RATES else ""
+        if (bucket := self._buckets.get((caller, kind))) is None:
+            if len(self._buckets) >= MOST_CALLERS:
+                self._buckets.clear()
+            bucket = self._buckets[caller, kind] = Bucket(*RATES.get(kind, OTHER_RATES))
+        after = bucket.take(time.monotonic())
         if after > 0:
             raise Later(TOO_MANY_REQUESTS, "More requests than the rate that webapp.rate_limits keeps to: wait and send it again.", after)
