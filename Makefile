@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock bench-http bench-million bench-cold behave
+.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,8 @@ types: setup ## mypy --strict
 
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
+
+bench: bench-http bench-million bench-cold ## everything that is measured, one after the other
 
 bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.http_peers --write

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import node, processes, scratch
+from benchmarks import memory, node, processes, scratch
 from benchmarks.node import Server
 from benchmarks.probes import BLOCK, answer, ask, dial, post_head, push, upload
 
@@ -112,17 +111,9 @@ def slow_senders(server: Server) -> dict[str, float]:
 
 
 def slow_readers(server: Server) -> dict[str, float]:
-    """Memory held for eight readers of 100 MiB that read nothing."""
-    id_ = upload(server, os.urandom(1 << 20) * (LIMIT >> 20))
-    before = processes.resident_mb(server.pid)
-    with ExitStack() as stack:
-        for _ in range(8):
-            reader = stack.enter_context(dial(server))
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            reader.sendall(server.head(f"GET /v1/media/{id_}"))
-        time.sleep(1.5)
-        grown = processes.resident_mb(server.pid) - before
-    return {"grown_mb": round(grown, 1), "each_mb": round(grown / 8, 2)}
+    """What readers of 100 MiB that read nothing hold, each."""
+    mb, threads = memory.stalled(server, upload(server, os.urandom(1 << 20) * (LIMIT >> 20)))
+    return {"each_mb": round(mb, 2), "each_threads": threads}
 
 
 def ranges(server: Server) -> dict[str, Any]:

@@ -2,22 +2,20 @@
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from benchmarks import processes, scratch
 from benchmarks.load import Figures, Load, run
-from benchmarks.node import Server
+from benchmarks.node import Server, stored
 
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = {"20 KiB": 20 * KIB, "1 MiB": MIB, "16 MiB": 16 * MIB, "100 MiB": 100 * MIB}
 CELLS = [("GET", size) for size in SIZES] + [("POST", size) for size in SIZES if size != "1 MiB"]
 COUNTS = {"20 KiB": 64, "1 MiB": 32, "16 MiB": 4, "100 MiB": 2}
 """How many files of a size are fetched in turn."""
-ANSWERED = re.compile(rb'"(?:id|content_uri)"\s*:\s*"(?:mxc://)?([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,9 @@ def cells(server: Server, wanted: Callable[[str], bool], offered: dict[str, list
     found = []
     for verb, size in CELLS:
         if wanted(f"{verb} {size}"):
-            ids = () if verb == "POST" else tuple((offered or {}).get(size) or _uploaded(server, size))
+            ids = () if verb == "POST" else tuple((offered or {}).get(size) or stored(server, SIZES[size], COUNTS[size]))
             found.append(Cell(verb, size, server, ids))
     return found
-
-
-def _uploaded(server: Server, size: str) -> list[str]:
-    load = replace(server.upload(SIZES[size]), connections=1, seconds=0, least=COUNTS[size])
-    answers = run(load, server.pid).answers
-    return [found[1].decode() for answer in answers if (found := ANSWERED.search(answer))]
 
 
 def sha256_cpu_gb(size: int = 512 << 20) -> float:

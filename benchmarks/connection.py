@@ -38,12 +38,18 @@ def body_of(size: int) -> Body:
 class Connection:
     """`sink`: memory that all connections share, for what nobody reads."""
 
+    _body: Body | None
+    _left: int | None
+    """Bytes of the answer that are still to come, once its head has told."""
+
     def __init__(self, port: int, sink: bytearray) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._sink = sink
-        self._body: Body | None = None
+        self._head, self._body, self._sent = b"", None, 0
+        self._left, self._chunked = None, False
+        self.answer, self.size = b"", 0
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -53,9 +59,9 @@ class Connection:
 
     def begin(self, head: bytes, body: Body | None) -> bool:
         """Start a request; whether all of it has left already."""
-        whole = body is not None and body.small is not None
-        self._head = head + body.small if whole else head
-        self._body, self._sent = (None if whole else body), 0
+        small = body.small if body else None
+        self._head = head + (small or b"")
+        self._body, self._sent = (body if small is None else None), 0
         self.answer, self._left, self._chunked = b"", None, False
         self.size = 0
         return self.send()
@@ -76,7 +82,7 @@ class Connection:
         try:
             while self._left is None or self._left > 0:
                 if self._left is not None and self._left > KEPT:
-                    self._drop()
+                    self._left -= self._dropped(self._left)
                 else:
                     self._keep()
         except BlockingIOError:
@@ -117,8 +123,8 @@ class Connection:
         else:
             raise ConnectionError("an answer without a length")
 
-    def _drop(self) -> None:
-        dropped = self._socket.recv_into(self._sink, min(self._left, len(self._sink)), socket.MSG_TRUNC)
+    def _dropped(self, left: int) -> int:
+        dropped = self._socket.recv_into(self._sink, min(left, len(self._sink)), socket.MSG_TRUNC)
         if not dropped:
             raise ConnectionError("closed before the end of an answer")
-        self._left -= dropped
+        return dropped

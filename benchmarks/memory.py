@@ -32,11 +32,11 @@ def measure(folder: Path) -> Memory:
         uploads = run(replace(server.upload(SIZE), connections=CLIENTS, seconds=0, least=2 * CLIENTS), server.pid)
         ids = node.stored(server, SIZE, 1)
         run(replace(server.download(SIZE, ids), connections=CLIENTS, seconds=1), server.pid)
-        reader_mb, reader_threads = _stalled(server, ids[0])
-        return Memory(idle, uploads.peak_mb, reader_mb, reader_threads)
+        return Memory(idle, uploads.peak_mb, *stalled(server, ids[0]))
 
 
-def _stalled(server: node.Server, id_: str) -> tuple[float, float]:
+def stalled(server: node.Server, id_: str) -> tuple[float, float]:
+    """MB and threads for each reader that asks for a media and then reads nothing."""
     memory, threads = processes.resident_mb(server.pid), processes.threads(server.pid)
     with contextlib.ExitStack() as stack:
         for _ in range(CLIENTS):

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -17,15 +18,18 @@ from benchmarks.http_peers import OUT
 from benchmarks.load import Figures, run
 from benchmarks.processes import CannotRun
 from benchmarks.report import Row
+from satchel.volume.part import stamp_of
 
 MANY, FEW = 1_000_000, 1_000
-BODY = bytes(range(256)) * 4
+SIZE = 1024
 """Tiny, so that looking up is most of the cost."""
-LINKS = 60_000
-"""Names of one file: ext4 takes up to 65,000. A million files of their own take minutes to make, and the folder is as large."""
+REST = bytes(SIZE - 36)
+"""Of a file, behind its id."""
+AT_ONCE = 50_000
+"""Rows of one transaction."""
 SQL = (
     'INSERT INTO media (id, direction, mime, size, sha256, stamp, state, "user", created_net, last_used_net) '
-    "VALUES (?, 'up', 'application/octet-stream', ?, ?, '', 'live', 'admin', ?, ?)"
+    "VALUES (?, 'up', 'application/octet-stream', ?, ?, ?, 'live', 'admin', ?, ?)"
 )
 
 
@@ -39,7 +43,7 @@ class Population:
     def round(self, seconds: float) -> Figures:
         """Fetch random media for a while."""
         heads = [self.server.head(f"GET /v1/media/{id_}") for id_ in random.sample(self.ids, min(len(self.ids), 20_000))]
-        load = replace(self.server.download(len(BODY), self.ids[:1]), head=lambda n: heads[n % len(heads)], seconds=seconds)
+        load = replace(self.server.download(SIZE, self.ids[:1]), head=lambda n: heads[n % len(heads)], seconds=seconds)
         return run(load, self.server.pid)
 
 
@@ -87,17 +91,27 @@ def _population(folder: Path, count: int) -> Iterator[Population]:
 
 
 def _seed(data: Path, ids: list[str]) -> None:
-    now = time.time()
     with contextlib.closing(sqlite3.connect(data / "satchel.db")) as database:
         database.execute("PRAGMA synchronous=OFF")
-        database.executemany(SQL, ((id_, len(BODY), f"{random.getrandbits(256):064x}", now, now) for id_ in ids))
-        database.commit()
-    for number, id_ in enumerate(ids):
-        if number % LINKS == 0:
-            first = data / "media/shared" / id_
-            first.write_bytes(BODY)
-        else:
-            os.link(first, data / "media/shared" / id_)
+        for some in (ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE)):
+            database.executemany(SQL, _rows(data / "media/shared", some))
+            database.commit()
+
+
+def _rows(folder: Path, ids: list[str]) -> Iterator[tuple[object, ...]]:
+    """Make a file of its own for each id, a minute for a million, and say what the upload would have said of it.
+
+    In one thread: two would wait for the folder's lock, and for each other.
+    """
+    parent, now = os.open(folder, os.O_RDONLY), time.time()
+    for id_ in ids:
+        body = id_.encode() + REST
+        file = os.open(id_, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=parent)
+        os.write(file, body)
+        stamp = stamp_of(os.fstat(file))
+        os.close(file)
+        yield id_, SIZE, hashlib.sha256(body).hexdigest(), stamp, now, now
+    os.close(parent)
 
 
 if __name__ == "__main__":

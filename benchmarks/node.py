@@ -15,7 +15,8 @@ from benchmarks.connection import body_of
 from benchmarks.load import Load, run
 
 PASSWORD = "Bench-mark-1"
-ID = re.compile(rb'"id"\s*:\s*"([0-9a-f-]{36})"')
+ID = re.compile(rb'"(?:id|content_uri)"\s*:\s*"(?:mxc://)?([^"]+)"')
+"""Of an upload's answer, ours or Synapse's."""
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ def _print_python(raw: str, lines: int) -> None:
     total = sum(own.values()) or 1
     for title, counted in (("itself", own), ("with what it calls", within)):
         print(f"-- Python, {title}, % of the time the interpreter ran")
-        for frame, count in counted.most_common(lines):
-            print(f"{100 * count / total:6.1f}  {frame}")
+        for frame, seen in counted.most_common(lines):
+            print(f"{100 * seen / total:6.1f}  {frame}")
 
 
 def _print_native(command: list[str], lines: int) -> None:

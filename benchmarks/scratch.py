@@ -11,6 +11,8 @@ from pathlib import Path
 from benchmarks.processes import CLIENT_CORE, CannotRun
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "satchel-bench"
+REMOVAL = 60.0
+"""Seconds that a run waits for its folder to be gone."""
 
 
 @contextlib.contextmanager
@@ -19,6 +21,9 @@ def fresh() -> Iterator[Path]:
     if len(os.sched_getaffinity(0)) < 2:
         raise CannotRun("Two cores are needed: one for the server, one for the client.")
     os.sched_setaffinity(0, {CLIENT_CORE})
+    for left in CACHE.glob("run-*"):
+        if not Path(f"/proc/{left.name.removeprefix('run-')}").exists():
+            remove(left)
     folder = CACHE / f"run-{os.getpid()}"
     folder.mkdir(parents=True)
     kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True, check=True).stdout.strip()
@@ -27,7 +32,28 @@ def fresh() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, in a process of its own: a million files take minutes. Waits for a while, then lets it go on alone."""
+    removal = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.scratch", str(folder)], cwd=Path(__file__).parents[1], start_new_session=True
+    )
+    try:
+        removal.wait(REMOVAL)
+    except subprocess.TimeoutExpired:
+        print(f"{folder} is still being removed, by process {removal.pid}.", file=sys.stderr)
+
+
+def _unlink_all(folder: Path) -> None:
+    """Files first, in the order of their inodes: in that of their names ext4 reads its inode table all over the disk."""
+    for at, _, _ in os.walk(folder):
+        with os.scandir(at) as entries:
+            files = sorted((entry.inode(), entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False))
+        for _, path in files:
+            Path(path).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def touch_memory(folder: Path, size: int = 2 << 30) -> None:
@@ -44,3 +70,7 @@ def empty(folder: Path, keep: set[Path]) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and path not in keep:
             path.unlink()
+
+
+if __name__ == "__main__":
+    _unlink_all(Path(sys.argv[1]))
