@@ -64,7 +64,7 @@ def test_a_full_or_read_only_disk_is_a_fault_that_names_what_was_not_written(num
     assert "shared/x" in fault.details
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EINTR])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EINTR])
 def test_any_other_error_stays_what_it_is(number: int) -> None:
     error = OSError(number, os.strerror(number))
     assert storage_fault(error, "shared/x") is error

@@ -297,7 +297,22 @@ def _unheard(running: "asyncio.Future[Any]") -> None:
         running.exception()
 
 
+REASONS = (
+    ("password authentication failed", "it refuses the user or the password"),
+    ("no password supplied", "it wants a password"),
+    ("does not exist", "it has no such database or user"),
+    ("could not translate host name", "its host name is unknown"),
+    ("failed to resolve host", "its host name is unknown"),
+    ("Connection refused", "nobody listens at its address"),
+    ("timeout expired", "it cannot be reached in time"),
+)
+"""What the driver says, in words that hold no part of the connection string."""
+
+
 def _down(error: psycopg.Error) -> Later:
-    """Only the kind of error: the driver's own words may hold parts of the connection string."""
+    """Why, as far as it can be told: the driver's own words may hold parts of the connection string."""
+    said = str(error)
+    known = next((reason for sign, reason in REASONS if sign in said), "")
     kind = f"{type(error).__name__}{f', {error.sqlstate}' if error.sqlstate else ''}"
-    return Later(DATABASE_DOWN, f"PostgreSQL did not answer ({kind}). Check the server and SATCHEL_DATABASE__URL, then try again.", 1.0)
+    why = f"PostgreSQL cannot be used: {known} ({kind})" if known else f"PostgreSQL did not answer ({kind})"
+    return Later(DATABASE_DOWN, f"{why}. Check the server and SATCHEL_DATABASE__URL (or the WA_DB_ names), then try again.", 1.0)

@@ -100,12 +100,17 @@ def storage_fault(error: OSError, what: str) -> Exception:
         return Fault(VOLUME_FULL, f"The media volume is full: {what} was not written. Free some space, then try again.")
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return too_many_files()
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}:
-        return Fault(
-            VOLUME_NOT_WRITABLE,
-            f"Satchel cannot write to the media volume: {what} was not written ({error.strerror}). Check its owner, folders and mount.",
-        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return not_writable(error, what)
     return error
+
+
+def not_writable(error: OSError, what: str) -> Fault:
+    """The volume is there and does not take a file."""
+    return Fault(
+        VOLUME_NOT_WRITABLE,
+        f"Satchel cannot write to the media volume: {what} was not written ({error.strerror}). Check its owner, folders and mount.",
+    )
 
 
 def reading_fault(error: OSError, what: str) -> Exception:

@@ -143,7 +143,7 @@ async def _capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[byt
 def _check_size(size: int, ceiling: int) -> None:
     if size > ceiling:
         raise Fault(
-            UPLOAD_TOO_LARGE, f"The upload has {shown_size(size)} or more; the limit is {shown_size(ceiling)}. Send a smaller file."
+            UPLOAD_TOO_LARGE, f"The upload has more than the limit of {shown_size(ceiling)} ({ceiling} bytes): send a smaller file."
         )
 
 

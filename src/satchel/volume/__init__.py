@@ -23,8 +23,8 @@ class Config:
     high_water: float = field(default=0.85, metadata={"unit": "share"})
 
     def __post_init__(self) -> None:
-        if self.max_upload < 1:
-            raise ValueError("max_upload must be at least 1 byte")
+        if self.max_upload < 1024:
+            raise ValueError("max_upload must be at least 1 KB: give it a unit, such as 64MB")
         if not 0 < self.high_water <= 1:
             raise ValueError("high_water must be a share of the volume, such as 85%")
 

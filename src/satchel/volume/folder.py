@@ -18,7 +18,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
-from satchel.domain.errors import MEDIA_GONE, VOLUME_FULL, VOLUME_MISSING, Fault, Later, reading_fault, storage_fault, too_many_files
+from satchel.domain.errors import (
+    MEDIA_GONE,
+    VOLUME_FULL,
+    VOLUME_MISSING,
+    Fault,
+    Later,
+    not_writable,
+    reading_fault,
+    storage_fault,
+    too_many_files,
+)
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
@@ -263,7 +273,10 @@ class Folder:
         )
 
     def _write_failed(self, error: OSError, what: str) -> Exception:
-        return storage_fault(error, what) if self.is_ours() else self._missing()
+        if not self.is_ours():
+            return self._missing()
+        in_the_way = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}
+        return not_writable(error, what) if error.errno in in_the_way else storage_fault(error, what)
 
     @asynccontextmanager
     async def _told(self, key: str) -> AsyncIterator[None]:

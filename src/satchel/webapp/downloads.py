@@ -1,6 +1,5 @@
 """Sending a media: whole, one range of it, only its head, or 304 for what the client has already."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from starlette.types import Scope, Send
@@ -8,7 +7,7 @@ from starlette.types import Scope, Send
 from satchel.domain.errors import MEDIA_CHANGED, Fault, Later
 from satchel.flows.reading import Reading
 from satchel.volume import READ_BLOCK
-from satchel.webapp.direct import KEY, STALLED, Direct, Header, Span
+from satchel.webapp.direct import KEY, Direct, Header, Span
 from satchel.webapp.ranges import span_of
 
 AT_ONCE = 128 * 1024
@@ -76,15 +75,19 @@ class Download:
         return body
 
     async def _stream(self, status: int, headers: list[Header], start: int, end: int) -> None:
-        fd = self._reading.content.descriptor
-        if fd is None or self._direct is None or not self._direct.may_send_files:
+        content, direct = self._reading.content, self._direct
+        if direct is None:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
-            await self._blocks(start, end)
-            return
-        try:
-            await self._direct.answer_with_file(status, headers, self._spans(fd, start, end))
-        except EOFError:
-            raise Fault(MEDIA_CHANGED, CUT_SHORT) from None
+            async for block in self._blocks(start, end):
+                await self._send({"type": "http.response.body", "body": block, "more_body": True})
+            await self._send({"type": "http.response.body"})
+        elif content.descriptor is None or not direct.may_send_files:
+            await direct.answer_with_blocks(status, headers, self._blocks(start, end))
+        else:
+            try:
+                await direct.answer_with_file(status, headers, self._spans(content.descriptor, start, end))
+            except EOFError:
+                raise Fault(MEDIA_CHANGED, CUT_SHORT) from None
 
     async def _spans(self, fd: int, start: int, end: int) -> AsyncIterator[Span]:
         for offset in range(start, end, FILE_BLOCK):
@@ -92,16 +95,13 @@ class Download:
             await self._reading.content.warm(offset, size)
             yield fd, offset, size
 
-    async def _blocks(self, start: int, end: int) -> None:
-        """An empty message waits until the connection has taken everything before: a slow reader holds one block and no thread."""
+    async def _blocks(self, start: int, end: int) -> AsyncIterator[bytes]:
         while start < end:
-            async with asyncio.timeout(STALLED):
-                await self._send({"type": "http.response.body", "body": b"", "more_body": True})
             block = await self._reading.content.read(start, min(READ_BLOCK, end - start))
             if not block:
                 raise Fault(MEDIA_CHANGED, CUT_SHORT)
             start += len(block)
-            await self._send({"type": "http.response.body", "body": block, "more_body": start < end})
+            yield block
 
 
 CUT_SHORT = "The file was cut short by hand while it was being read: fetch it again."

@@ -112,8 +112,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read is told, unless an answer is under way, into whose middle it would go."""
-        if self._is_answering():
+        """What cannot be read is told, unless an answer has begun, into whose middle it would go."""
+        if self._is_answering() and self.cycle.response_started:
             self.transport.close()
         else:
             super().send_400_response(msg)
@@ -152,6 +152,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end(self, answer: bytes) -> None:
         """Answer, and read on for a moment before closing: a reset would eat the answer."""
         self._ended = True
-        if not self._is_answering():
+        if not (self._is_answering() and self.cycle.response_started):
             self.transport.write(answer)
         self.loop.call_later(DRAINED_SECONDS, self.transport.close)

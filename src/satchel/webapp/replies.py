@@ -58,10 +58,11 @@ def problem(status: int, title: str, details: str, headers: dict[str, str], code
 
 
 class Draining:
-    """Sends a response before the request's body was read, then reads a little of it: a connection reset would eat the answer."""
+    """Sends a response before the request's body was read, then reads on for a while: a connection reset would eat the answer."""
 
-    BYTES = 1 << 20
-    SECONDS = 2.0
+    BYTES = 128 << 20
+    SECONDS = 10.0
+    """Many clients send their whole body before they look for an answer."""
 
     def __init__(self, response: Response) -> None:
         self._response = response
