@@ -105,10 +105,12 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def _in_memory(fd: int, offset: int, size: int) -> bool:
-    """Whether the kernel holds all these bytes; where it cannot count them, a look at the first and the last has to do."""
+    """Whether the kernel holds all these bytes. It also counts pages still being read: hence the look at the first and the last."""
     pages = _Pages()
     if _syscall(CACHESTAT, fd, ctypes.byref(_Range(offset, size)), ctypes.byref(pages), 0) == 0:
-        return bool(pages.cached > (offset + size - 1) // PAGE - offset // PAGE)
+        last, first = (offset + size - 1) // PAGE, offset // PAGE
+        if pages.cached <= last - first:
+            return False
     return _look(fd, offset) and _look(fd, offset + size - 1)
 
 
