@@ -10,6 +10,7 @@ import pytest
 
 from satchel.db import idempotency
 from satchel.webapp import bodies
+from satchel.webapp.replies import Draining
 
 from ..conftest import Place
 from .conftest import Door, opened
@@ -181,6 +182,7 @@ async def test_the_type_that_curl_makes_up_is_taken(door: Door) -> None:
 
 async def test_a_body_that_stops_is_408_and_leaves_nothing(fresh: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "IDLE", 0.05)
+    monkeypatch.setattr(Draining, "SECONDS", 0.1)
 
     async def stalls() -> AsyncIterator[bytes]:
         yield b"x" * 300_000
@@ -193,6 +195,7 @@ async def test_a_body_that_stops_is_408_and_leaves_nothing(fresh: Door, monkeypa
 
 async def test_a_body_that_trickles_is_408(fresh: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "IDLE", -1.0)
+    monkeypatch.setattr(Draining, "SECONDS", 0.1)
     monkeypatch.setattr(bodies, "_in_time", lambda some: some())
 
     async def trickles() -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from typing import Any
 
 import msgspec
@@ -80,8 +81,8 @@ class Draining:
         await send({"type": "http.response.body", "body": b""})
 
     async def _drain(self, receive: Receive) -> None:
-        taken = 0
-        while taken < self.BYTES:
+        taken, until = 0, time.monotonic() + self.SECONDS  # a body that is always there never lets the time-out strike
+        while taken < self.BYTES and time.monotonic() < until:
             message = await receive()
             taken += len(message.get("body", b""))
             if message["type"] == "http.disconnect" or not message.get("more_body"):
