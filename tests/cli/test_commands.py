@@ -139,4 +139,4 @@ def test_a_refusal_in_the_middle_of_an_upload_is_told(dev: Dev) -> None:
         file.truncate(101 << 20)
     refused = satchel("media", "upload", "large", cwd=dev.folder)
     assert (refused.returncode, refused.stderr.count("\n")) == (6, 1)
-    assert "limit is 100 MiB" in refused.stderr
+    assert "limit of 100 MiB" in refused.stderr
