@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from satchel.domain.errors import DATABASE_DOWN, Later
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
@@ -72,6 +73,9 @@ class Database(Protocol):
 
     async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
         """Run `fn` on one snapshot. `alone`: it is one statement, which needs no transaction around it."""
+
+    def read_now(self, statement: Callable[Concatenate[Tx, P], T], *args: P.args, **given: P.kwargs) -> T | None:
+        """What one statement finds, where it has to wait for nobody; None where it would: `read` tells."""
 
     async def wait(self, timeout: float) -> None:
         """Return when something may have been written since the last call, at the latest after `timeout` seconds. One caller a process."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
@@ -22,6 +22,7 @@ from satchel.db import Row, Tx
 from satchel.domain.errors import DATABASE_DOWN, Later
 from satchel.mounts import network_kind
 
+P = ParamSpec("P")
 T = TypeVar("T")
 GROUP = 64
 """Closures of one commit at the most."""
@@ -53,7 +54,8 @@ class SqliteTx(Tx):
         self._connection = connection
 
     def all(self, sql: str, **values: Any) -> list[Row]:
-        return list(self._connection.execute(_translate(sql), {"now": time.time(), **values}))
+        values["now"] = time.time()
+        return list(self._connection.execute(_translate(sql), values))
 
     def run(self, sql: str, **values: Any) -> int:
         self.all(sql, **values)
@@ -98,6 +100,7 @@ class Sqlite:
             self._reader = self._connect("FULL")
         except AWAY as error:
             raise _down(error) from error
+        self._alone = SqliteTx(self._reader)
         self._version = -1
         self._woken = False
         self._waiter: asyncio.Future[None] | None = None
@@ -125,7 +128,7 @@ class Sqlite:
     async def read(self, fn: Callable[[Tx], T], alone: bool = False) -> T:
         try:
             if alone:
-                return fn(SqliteTx(self._reader))
+                return fn(self._alone)
             self._reader.execute("BEGIN")
             try:
                 return fn(SqliteTx(self._reader))
@@ -133,6 +136,12 @@ class Sqlite:
                 self._reader.execute("COMMIT")
         except AWAY as error:
             raise _down(error) from error
+
+    def read_now(self, statement: Callable[Concatenate[Tx, P], T], *args: P.args, **given: P.kwargs) -> T | None:
+        try:
+            return statement(self._alone, *args, **given)
+        except AWAY:
+            return None
 
     async def wait(self, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()

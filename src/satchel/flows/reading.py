@@ -33,6 +33,18 @@ def look_for(media_id: str) -> Callable[[Tx, Claims], tuple[bool, Media | None]]
     return lambda tx, claims: rows.live_and_bearer(tx, known, claims.sub, claims.epoch, claims.jti)
 
 
+def open_now(ports: Ports, media_id: str, claims: Claims) -> Reading | None:
+    """A media that its reader may see and whose file is as the row says, where nothing has to be waited for; None in any other case."""
+    lives, media = ports.db.read_now(rows.live_and_bearer, media_id, claims.sub, claims.epoch, claims.jti) or (False, None)
+    content = ports.volume.open_now(key_of(media_id)) if lives and media is not None else None
+    if media is None or content is None:
+        return None
+    if content.stamp == media.stamp:
+        return Reading(media, content)
+    content.close()
+    return None
+
+
 async def open_media(ports: Ports, media_id: str, media: Media | None) -> Reading:
     """Open a media's own bytes; `media`: what `look_for` found. Raises `Fault(MEDIA_UNKNOWN)` when there is none, or no file."""
     if media is None:

@@ -10,21 +10,13 @@ import structlog
 log = structlog.get_logger("satchel.webapp")
 
 
-class _Line(msgspec.Struct):
-    method: str
-    path: str
-    status: int
-    ms: float
-    request_id: str
-    timestamp: str
-    event: str = "request"
-    level: str = "info"
+LINE = b'{"method":%b,"path":%b,"status":%d,"ms":%.1f,"request_id":%b,"timestamp":"%b","event":"request","level":"info"}\n'
 
 
 class _State:
     out: BinaryIO | None = None
     waiting: ClassVar[list[bytes]] = []
-    second, prefix = -1, ""
+    second, prefix = -1, b""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -37,14 +29,13 @@ def write_to(out: BinaryIO) -> None:
 
 def line(method: str, path: str, status: int, seconds: float, request_id: str) -> None:
     """Log one request."""
-    ms = round(seconds * 1000, 1)
     if _State.out is None:
-        log.info("request", method=method, path=path, status=status, ms=ms)
+        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
         return
-    said = _Line(method, path.encode("utf-8", "replace").decode(), status, ms, request_id, _now())
     if not _State.waiting:
         asyncio.get_running_loop().call_soon(_flush)  # what this turn of the loop says is one write
-    _State.waiting.append(_encode(said) + b"\n")
+    plain = path.encode("utf-8", "replace").decode()
+    _State.waiting.append(LINE % (_encode(method), _encode(plain), status, seconds * 1000, _encode(request_id), _now()))
 
 
 def _flush() -> None:
@@ -54,10 +45,10 @@ def _flush() -> None:
         _State.out.flush()
 
 
-def _now() -> str:
+def _now() -> bytes:
     """As structlog writes it; what stays the same for a second is kept for as long."""
     now = time.time()
     second = int(now)
     if second != _State.second:
-        _State.second, _State.prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-    return f"{_State.prefix}.{int((now - second) * 1e6):06d}Z"
+        _State.second, _State.prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+    return b"%b.%06dZ" % (_State.prefix, int((now - second) * 1e6))

@@ -90,9 +90,17 @@ class Content(ABC):
         """Return once these bytes of the descriptor's file can be sent without waiting for a disk."""
         await self.read(offset, size)
 
+    def is_at_hand(self, offset: int, size: int) -> bool:
+        """Whether they can be sent so already."""
+        return False
+
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:
         """So many bytes from there; fewer, or none, when the file was cut short meanwhile."""
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
+        """Fill this with what comes from there; False, and anything in it, where that would have to wait, or the file ends before."""
+        return False
 
     @abstractmethod
     def close(self) -> None:
@@ -127,6 +135,9 @@ class Volume(Protocol):
 
     async def open(self, key: str) -> Content:
         """Open a file for reading."""
+
+    def open_now(self, key: str) -> Content | None:
+        """The same where it has to wait for nothing; None in any other case: `open` tells."""
 
     async def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""

@@ -174,6 +174,10 @@ class Folder:
                 opened = await self._opened(path)
         return File(*opened, self._threads)
 
+    def open_now(self, key: str) -> Content | None:
+        opened = None if self._on_network else open_cached(f"{self._at}/{key}")
+        return None if opened is None else File(*opened, self._threads)
+
     async def delete(self, key: str) -> None:
         await self._in_thread(self._require)
         try:

@@ -52,18 +52,22 @@ class File(Content):
     def descriptor(self) -> int:
         return self._fd
 
+    def is_at_hand(self, offset: int, size: int) -> bool:
+        return _in_memory(self._fd, offset, size)
+
     async def warm(self, offset: int, size: int) -> None:
-        if not _in_memory(self._fd, offset, size):
+        if not self.is_at_hand(offset, size):
             await self._in_thread(offset, size)
 
     async def read(self, offset: int, size: int) -> bytes:
         block = bytearray(size)
+        return bytes(block) if self.read_now(offset, memoryview(block)) else await self._in_thread(offset, size)
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
         try:
-            if os.preadv(self._fd, [block], offset, os.RWF_NOWAIT) == size:
-                return bytes(block)
+            return os.preadv(self._fd, (into,), offset, os.RWF_NOWAIT) == len(into)
         except OSError:  # EAGAIN: on the disk; EOPNOTSUPP: this file system cannot tell
-            pass
-        return await self._in_thread(offset, size)
+            return False
 
     async def _in_thread(self, offset: int, size: int) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self._threads, os.pread, self._fd, size, offset)

@@ -13,6 +13,7 @@ from satchel.domain.errors import BUG, NOT_FOUND, Fault, Later
 from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
+from satchel.webapp.at_once import AtOnce
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
 from satchel.webapp.health import Health, Live, Ready
@@ -59,7 +60,8 @@ def routes(webapp: Webapp) -> list[Route]:
 
 def app(webapp: Webapp) -> ASGIApp:
     """The ASGI application."""
-    return Door(Addresses(routes(webapp)), Rates() if webapp.config.rate_limits else None)
+    addresses = Addresses(routes(webapp))
+    return Door(addresses, Rates()) if webapp.config.rate_limits else Door(addresses, None, AtOnce(webapp, addresses.media.path))
 
 
 class Addresses:
@@ -67,7 +69,7 @@ class Addresses:
 
     def __init__(self, given: list[Route]) -> None:
         self._exact = {route.path: route for route in given if "{" not in route.path}
-        self._media = next(route for route in given if route.path.startswith(ONE_MEDIA))
+        self.media = next(route for route in given if route.path.startswith(ONE_MEDIA))
         self._router = Router(given, redirect_slashes=False, default=_nowhere)
 
     def find(self, scope: Scope) -> ASGIApp:
@@ -75,7 +77,7 @@ class Addresses:
         path = scope["path"]
         route = self._exact.get(path)
         if route is None and path.startswith(ONE_MEDIA):
-            route = self._media
+            route = self.media
             scope["path_params"] = {"id": path.removeprefix(ONE_MEDIA)}
         if route is None or scope["method"] not in (route.methods or ()):
             return self._router  # it knows what to answer
@@ -88,11 +90,12 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Door:
-    """The outermost middleware."""
+    """The outermost middleware. `at_once`: what need not come through it."""
 
-    def __init__(self, addresses: Addresses, rates: Rates | None) -> None:
+    def __init__(self, addresses: Addresses, rates: Rates | None, at_once: AtOnce | None = None) -> None:
         self._addresses = addresses
         self._rates = rates
+        self.at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

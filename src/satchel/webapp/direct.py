@@ -7,6 +7,7 @@ Leans on private parts of uvicorn's request cycle, for a third of a small downlo
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,31 @@ Span = tuple[int, int, int]
 def _canonical(name: bytes) -> bytes:
     """As people write it: old clients look headers up by exactly this name."""
     return {b"etag": b"ETag", b"www-authenticate": b"WWW-Authenticate"}.get(name, name.title())
+
+
+def lines(headers: list[Header]) -> bytes:
+    """As they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % (_canonical(name), value) for name, value in headers])
+
+
+def write_now(transport: Any, head: bytes, body: bytes | memoryview = b"") -> bool:
+    """Write, and tell whether all of it has left: at once where nothing waits before it, while the loop would keep it for its next turn."""
+    sent = 0
+    if transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size():
+        with suppress(OSError):  # it takes nothing, or is broken, which the transport will find out
+            sent = os.writev(transport.get_extra_info("socket").fileno(), (head, body))
+    if sent < len(head) + len(body):
+        transport.write((head + body)[sent:])
+        return False
+    return True
+
+
+def send_now(transport: Any, fd: int | None, size: int) -> int:
+    """As much of a file as the connection takes without waiting, which may be nothing. Nothing may wait before it."""
+    with suppress(OSError):
+        assert fd is not None
+        return os.sendfile(transport.get_extra_info("socket").fileno(), fd, 0, size)
+    return 0
 
 
 class Direct:
@@ -63,9 +89,26 @@ class Direct:
         """An answer whose body are the spans. Raises ConnectionError when the client goes or stalls, EOFError for a file cut short."""
         self._transport.set_write_buffer_limits(high=0)  # what goes past the transport must find it empty
         self._transport.write(self._head(status, headers))
+        await self._send_all(spans)
+
+    async def go_on_with_file(self, spans: AsyncIterator[Span]) -> None:
+        """The rest of such an answer, whose head has been written past us."""
+        self._cycle.response_started, self.status = True, 200
+        self._transport.set_write_buffer_limits(high=0)
+        await self._send_all(spans)
+
+    async def _send_all(self, spans: AsyncIterator[Span]) -> None:
         await self._drained()
-        async for span in spans:
-            await self._send(*span)
+        outlet = _Outlet(self._transport)
+        try:
+            async with asyncio.timeout(STALLED) as patience:
+                async for span in spans:
+                    await self._send(outlet, *span)
+                    patience.reschedule(asyncio.get_running_loop().time() + STALLED)
+        except TimeoutError:
+            raise ConnectionResetError from None
+        finally:
+            outlet.close()
         self._transport.set_write_buffer_limits()
         self._over()
 
@@ -120,15 +163,14 @@ class Direct:
         """Whoever reads on reads in the usual way."""
         self._taking, self._blocks = False, []
 
-    async def _send(self, fd: int, offset: int, count: int) -> None:
+    async def _send(self, outlet: "_Outlet", fd: int, offset: int, count: int) -> None:
         while count:
             if self._cycle.disconnected or self._transport.is_closing():  # then the number of its socket may be another's
                 raise ConnectionResetError
-            socket = self._transport.get_extra_info("socket").fileno()
             try:
-                sent = os.sendfile(socket, fd, offset, count)
+                sent = os.sendfile(outlet.socket, fd, offset, count)
             except BlockingIOError:
-                await _writable(socket)
+                await outlet.writable()
                 continue
             if not sent:
                 raise EOFError
@@ -139,13 +181,13 @@ class Direct:
         cycle = self._cycle
         cycle.response_started, cycle.waiting_for_100_continue = True, False
         self.status = status
-        lines = [b"%b: %b" % (_canonical(name), value) for name, value in (*cycle.default_headers, *headers, *self.more)]
+        more = [*cycle.default_headers, *headers, *self.more]
         if not cycle.keep_alive:
-            lines.append(b"Connection: close")
-        head = STATUS[status] + b"\r\n".join(lines)
-        if head.count(b"\n") != len(lines):
+            more.append((b"connection", b"close"))
+        head = STATUS[status] + lines(more)
+        if head.count(b"\n") != len(more) + 1:
             raise ValueError("a header with a line break")
-        return head + b"\r\n\r\n"
+        return head + b"\r\n"
 
     def _over(self) -> None:
         cycle = self._cycle
@@ -167,16 +209,30 @@ class Direct:
         return True
 
 
-async def _writable(socket: int) -> None:
-    """Wait until the socket takes more. On a duplicate: the loop allows no second watch on a transport's own."""
-    loop, spare = asyncio.get_running_loop(), os.dup(socket)
-    ready = asyncio.Event()
-    loop.add_writer(spare, ready.set)
-    try:
-        async with asyncio.timeout(STALLED):
-            await ready.wait()
-    except TimeoutError:
-        raise ConnectionResetError from None
-    finally:
-        loop.remove_writer(spare)
-        os.close(spare)
+class _Outlet:
+    """A connection's socket, past its transport. Watched as a duplicate: the loop allows no second watch on a transport's own."""
+
+    def __init__(self, transport: Any) -> None:
+        self.socket = transport.get_extra_info("socket").fileno()
+        self._spare = -1
+
+    async def writable(self) -> None:
+        """Return when it takes more, or is broken."""
+        if self._spare < 0:
+            self._spare = os.dup(self.socket)
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_writer(self._spare, _resolve, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_writer(self._spare)
+
+    def close(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from starlette.types import Scope, Send
 
 from satchel.domain.errors import MEDIA_CHANGED, Fault, Later
+from satchel.domain.media import Media
 from satchel.flows.reading import Reading
 from satchel.volume import READ_BLOCK
 from satchel.webapp.direct import KEY, Direct, Header, Span
@@ -12,13 +13,20 @@ from satchel.webapp.ranges import span_of
 
 AT_ONCE = 128 * 1024
 """Bytes up to which a body is one message; from there on each block waits until the one before has left."""
-FILE_BLOCK = 1024 * 1024
+FILE_BLOCK = 2 * 1024 * 1024
 SAFETY = [
     (b"accept-ranges", b"bytes"),
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox; default-src 'none'"),
 ]
 """Any type may be uploaded: a browser that is led here must neither guess another nor run what it finds."""
+HEADERS = [
+    (b"content-type", b"%(mime)b"),
+    (b"content-length", b"%(length)d"),
+    (b"content-disposition", b"attachment; filename=%(id)b"),
+    (b"etag", b'"%(sha256)b"'),
+    *SAFETY,
+]
 
 
 class Download:
@@ -51,14 +59,8 @@ class Download:
         return status
 
     def _headers(self, length: int) -> list[Header]:
-        media = self._reading.media
-        return [
-            (b"content-type", media.mime.encode("latin-1")),
-            (b"content-length", b"%d" % length),
-            (b"content-disposition", b"attachment; filename=" + media.id.encode()),
-            (b"etag", self._etag.encode()),
-            *SAFETY,
-        ]
+        values = values_of(self._reading.media, length)
+        return [(name, value % values) for name, value in HEADERS]
 
     async def _whole(self, status: int, headers: list[Header], body: bytes) -> int:
         if self._direct is not None:
@@ -102,6 +104,11 @@ class Download:
                 raise Fault(MEDIA_CHANGED, CUT_SHORT)
             start += len(block)
             yield block
+
+
+def values_of(media: Media, length: int) -> dict[bytes, bytes | int]:
+    """What goes into `HEADERS`."""
+    return {b"mime": media.mime.encode("latin-1"), b"length": length, b"id": media.id.encode(), b"sha256": media.sha256.encode()}
 
 
 CUT_SHORT = "The file was cut short by hand while it was being read: fetch it again."

@@ -14,7 +14,7 @@ def request_id(given: bytes | None) -> bytes:
     """The client's own where it can be used, else a new one that begins with the time (UUIDv7)."""
     if given is not None and PLAIN.fullmatch(given):
         return given
-    text = f"{int(time.time() * 1000):012x}7{getrandbits(12):03x}{getrandbits(62) | 1 << 63:016x}"
+    text = f"{int(time.time() * 1000) << 80 | 7 << 76 | getrandbits(76) & ~(1 << 62) | 1 << 63:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()
 
 

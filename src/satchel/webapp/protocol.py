@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from satchel.observe.metrics import web_connections
 from satchel.webapp import direct
+from satchel.webapp.at_once import AtOnce, Rest
 from satchel.webapp.direct import STALLED, Direct
 
 HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 20.0
@@ -56,6 +57,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._direct: Direct | None = None
+        self._at_once = getattr(self.app, "at_once", None)  # an application of ours has one
+        self._may_answer = self._has_answered = False
+        self._answered_at: float | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -73,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unused += len(data)
+        self._may_answer = True
         if self._ended:
             if self._unused > DRAINED_BYTES:
                 self.transport.close()
@@ -96,9 +101,38 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._unused, self._in_body, self._head_since = 0, True, None
-        super().on_headers_complete()
+        if self._at_once is not None and self._answers_at_once(self._at_once):
+            return
+        self._begin(self.app)
         if self.parser.should_upgrade():  # one that came in pieces: the parser would take the body for another protocol
             self._end(UPGRADE)
+
+    def _answers_at_once(self, at_once: AtOnce) -> bool:
+        """Whether the request has its answer. One for each read: a crowd of them must not have the loop for itself, nor fill the memory."""
+        if not self._may_answer or self._is_answering() or self.transport.get_write_buffer_size():
+            return False
+        parser = self.parser
+        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        self._may_answer = False
+        answer = at_once.answer(self.url, self.headers, self.server_state.default_headers, may_send_files=self.scheme == "http")
+        if answer is None:
+            return False
+        if answer.leave(self.transport):
+            answer.close()
+            at_once.note(answer)
+            self._has_answered, self._answered_at = True, self.loop.time()
+            self.server_state.total_requests += 1
+        else:
+            self._begin(Rest(at_once, answer))
+        return True
+
+    def _begin(self, app: Any) -> None:
+        """What uvicorn does with a request, for one application of ours."""
+        self._answered_at = None
+        usual, self.app = self.app, app
+        super().on_headers_complete()
+        self.app = usual
         self._direct = Direct(self.cycle, self.transport, self.flow)
         self.scope[direct.KEY] = self._direct  # type: ignore[literal-required]
 
@@ -109,7 +143,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unused, self._in_body = 0, False
-        super().on_message_complete()
+        if self._has_answered:
+            self._has_answered = False
+        else:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What cannot be read is told, unless an answer has begun, into whose middle it would go."""
@@ -135,6 +172,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_since = now if self._head_since is not None else None  # a second request has to wait for the first
         elif self._head_since is not None and now - self._head_since >= HEAD_SECONDS and not self._ended:
             self._end(TOO_SLOW)
+        elif self._answered_at is not None and now - self._answered_at >= self.timeout_keep_alive:
+            self.transport.close()
         elif self._in_body and self._answered_before:
             self.transport.close()  # the answer is out, and nobody reads the rest of the body
         self._answered_before = self._in_body and not self._is_answering()
