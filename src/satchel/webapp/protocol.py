@@ -36,9 +36,9 @@ def most_connections() -> int:
 
 def _without_upgrade(data: bytes) -> bytes:
     """HTTP/1.1 lets a server pass over a wish for another protocol; the parser would take the body for that protocol's."""
-    if b"pgrade" not in data and b"PGRADE" not in data:
-        return data
     head, end, rest = data.partition(b"\r\n\r\n")
+    if b"pgrade" not in head and b"PGRADE" not in head:
+        return data
     return UPGRADE_HEADER.sub(b"\r\nx-upgrade:", head) + end + rest
 
 
