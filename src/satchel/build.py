@@ -139,7 +139,8 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
 def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
     from satchel.postprocess.children import Children
 
-    profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}".encode()).hexdigest()[:16]
+    rules = settings.postprocess.rules
+    profile = hashlib.sha256(f"{PIPELINE}:{settings.postprocess.max_pixels}:{rules}".encode()).hexdigest()[:16]
     return Ports(
         db=db,
         volume=folder,
@@ -151,6 +152,7 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
             durable=settings.volume.durability == "safe",
             profile=profile,
             high_water=settings.volume.high_water,
+            rules=rules,
         ),
     )
 

@@ -1,6 +1,7 @@
 """The only client for addresses that somebody typed. For now: webhook URLs, which are an administrator's (any address, no redirects)."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,9 @@ class Egress:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def call_back(self, url: str, body: bytes, callback_id: str) -> Answer:
-        """POST a callback's JSON; its id is the same over all attempts. Never raises for what the other side does: the answer says it."""
-        return await self._ask("POST", url, {"Content-Type": "application/json", "webhook-id": callback_id}, body)
+    async def call_back(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST a callback's JSON. Never raises for what the other side does: the answer says it."""
+        return await self._ask("POST", url, {**headers, "Content-Type": "application/json"}, body)
 
     async def knock(self, url: str) -> Answer:
         """Ask a webhook's URL for nothing, to see whether somebody answers there."""

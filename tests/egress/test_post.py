@@ -77,7 +77,7 @@ def reply(status: str, *headers: str) -> bytes:
 
 
 async def test_what_is_posted_is_what_arrives(client: Egress, receiver: Receiver) -> None:
-    answer = await client.call_back(receiver.url + "?a=b", '{"statuses": ["받음"]}'.encode(), "w-1")
+    answer = await client.call_back(receiver.url + "?a=b", '{"statuses": ["받음"]}'.encode(), {"webhook-id": "w-1"})
     assert (answer.ok, answer.result) == (True, "200")
     assert answer.ms >= 0
     assert receiver.heads[0].startswith("POST /hook?a=b HTTP/1.1\r\n")
@@ -86,7 +86,7 @@ async def test_what_is_posted_is_what_arrives(client: Egress, receiver: Receiver
 
 
 async def test_the_content_type_is_exactly_json(client: Egress, receiver: Receiver) -> None:
-    await client.call_back(receiver.url, b"{}", "w-1")
+    await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})
     assert receiver.header("content-type") == ["application/json"]
     assert receiver.header("user-agent") == ["satchel"]
     assert receiver.header("content-length") == ["2"]
@@ -97,7 +97,7 @@ async def test_the_content_type_is_exactly_json(client: Egress, receiver: Receiv
 )
 async def test_only_200_is_ok(client: Egress, receiver: Receiver, status: str) -> None:
     receiver.answers = [reply(status)]
-    answer = await client.call_back(receiver.url, b"{}", "w-1")
+    answer = await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})
     assert (answer.ok, answer.result) == (False, status[:3])
 
 
@@ -105,7 +105,7 @@ async def test_only_200_is_ok(client: Egress, receiver: Receiver, status: str) -
 async def test_a_redirect_is_not_followed(client: Egress, receiver: Receiver, status: str) -> None:
     async with listening() as elsewhere:
         receiver.answers = [reply(status, f"Location: {elsewhere.url}")]
-        answer = await client.call_back(receiver.url, b"{}", "w-1")
+        answer = await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})
         assert (answer.ok, answer.result) == (False, status[:3])
         assert elsewhere.heads == []
 
@@ -114,25 +114,25 @@ async def test_no_cookies_are_kept(client: Egress, receiver: Receiver) -> None:
     receiver.answers = [reply("200 OK", "Set-Cookie: session=1; Path=/"), OK]
     by_name = receiver.url.replace("127.0.0.1", "localhost")  # cookies of a bare address are kept by nobody
     for _ in range(2):
-        assert (await client.call_back(by_name, b"{}", "w-1")).ok
+        assert (await client.call_back(by_name, b"{}", {"webhook-id": "w-1"})).ok
     assert receiver.header("cookie", 1) == []
 
 
 async def test_an_encoded_answer_is_not_decoded(client: Egress, receiver: Receiver) -> None:
     receiver.answers = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"]
-    assert (await client.call_back(receiver.url, b"{}", "w-1")).ok
+    assert (await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})).ok
 
 
 async def test_proxies_in_the_environment_are_not_asked(client: Egress, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert (await client.call_back(receiver.url, b"{}", "w-1")).ok
+    assert (await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})).ok
 
 
 async def test_a_refused_connection_is_an_answer(client: Egress) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
-        answer = await client.call_back(url, b"{}", "w-1")
+        answer = await client.call_back(url, b"{}", {"webhook-id": "w-1"})
     assert (answer.ok, answer.result) == (False, "ClientConnectorError")
     assert (answer.came, answer.broken, answer.sentence) == (False, True, "nobody listens there")
 
@@ -142,7 +142,7 @@ async def test_a_refused_connection_is_an_answer(client: Egress) -> None:
 )
 async def test_an_answer_says_how_it_went(client: Egress, receiver: Receiver, status: str, broken: bool) -> None:
     receiver.answers = [reply(status)]
-    answer = await client.call_back(receiver.url, b"{}", "w-1")
+    answer = await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})
     assert (answer.came, answer.broken) == (True, broken)
     assert f"answers with {status[:3]}" in answer.sentence
 
@@ -150,7 +150,7 @@ async def test_an_answer_says_how_it_went(client: Egress, receiver: Receiver, st
 async def test_silence_is_an_answer_once_the_time_is_over(client: Egress, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(egress, "TIMEOUT", 0.05)
     receiver.answers = [b""]
-    answer = await client.call_back(receiver.url, b"{}", "w-1")
+    answer = await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})
     assert (answer.ok, answer.result) == (False, "TimeoutError")
     assert answer.ms >= 40
     assert receiver.bodies == [b"{}"]
@@ -159,7 +159,7 @@ async def test_silence_is_an_answer_once_the_time_is_over(client: Egress, receiv
 @pytest.mark.parametrize("given", [HANG_UP, b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"])
 async def test_an_answer_that_is_no_http_is_not_ok(client: Egress, receiver: Receiver, given: bytes) -> None:
     receiver.answers = [given]
-    assert not (await client.call_back(receiver.url, b"{}", "w-1")).ok
+    assert not (await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})).ok
 
 
 BAD_URLS = [
@@ -180,19 +180,19 @@ BAD_URLS = [
 
 @pytest.mark.parametrize("url", BAD_URLS, ids=lambda url: ascii(url[:20]))
 async def test_a_url_that_is_none_is_an_answer(client: Egress, url: str) -> None:
-    answer = await client.call_back(url, b"{}", "w-1")
+    answer = await client.call_back(url, b"{}", {"webhook-id": "w-1"})
     assert not answer.ok
     assert answer.result.isidentifier()
 
 
 async def test_an_id_that_no_header_can_hold_is_an_answer(client: Egress, receiver: Receiver) -> None:
-    assert not (await client.call_back(receiver.url, b"{}", "a\r\nb: c")).ok
+    assert not (await client.call_back(receiver.url, b"{}", {"webhook-id": "a\r\nb: c"})).ok
     assert receiver.heads == []
 
 
 async def test_after_a_failure_the_next_post_goes_through(client: Egress, receiver: Receiver) -> None:
     receiver.answers = [HANG_UP, reply("500 Oops"), OK]
-    assert [(await client.call_back(receiver.url, b"{}", "w-1")).ok for _ in range(3)] == [False, False, True]
+    assert [(await client.call_back(receiver.url, b"{}", {"webhook-id": "w-1"})).ok for _ in range(3)] == [False, False, True]
 
 
 async def test_closing_a_client_that_never_posted_is_no_error() -> None:

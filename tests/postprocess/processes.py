@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from satchel.domain.plans import Plan
 from satchel.postprocess import Config
 from satchel.postprocess.children import Children
 
@@ -88,10 +90,14 @@ def with_pool(use: Callable[[Children], Awaitable[Result]], seconds: float = 60.
     """Run `use` with a pool of its own, of one child unless said otherwise."""
 
     async def go() -> Result:
-        pool = Children(Config(**{"children": 1, **config}), seconds=seconds)
+        pool = Children(replace(Config(children=1), **config), seconds=seconds)  # type: ignore[arg-type]
         try:
             return await use(pool)
         finally:
             await pool.close()
 
     return asyncio.run(go())
+
+
+STRIP = Plan("image", "strip", None, 5_000_000)
+"""The plan for a picture that may go out as it is."""

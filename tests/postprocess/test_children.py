@@ -6,6 +6,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from satchel.postprocess.children import Children
 
 from . import pictures
 from .pictures import HARBOUR, MEDIA, pixels, scene, with_chunk
-from .processes import children_of, with_pool
+from .processes import STRIP, children_of, with_pool
 
 OPAQUE = ("transparent pixels; images must be opaque",)
 
@@ -175,7 +176,7 @@ def render(children: Children, tmp_path: Path, data: bytes, media_type: str = "i
     path, into = tmp_path / "media", tmp_path / "rendition"
     path.write_bytes(data)
     into.unlink(missing_ok=True)
-    rendered = asyncio.run(children.render(path, media_type, into))
+    rendered = asyncio.run(children.render(path, replace(STRIP, media_type=media_type), into))
     return rendered, into.read_bytes()
 
 
@@ -211,7 +212,7 @@ def test_a_refused_rendition_leaves_nothing(data: bytes, media_type: str, situat
 def test_a_rendition_never_replaces_a_file(children: Children, tmp_path: Path) -> None:
     (tmp_path / "rendition").write_bytes(b"another's")
     with pytest.raises(FileExistsError):
-        asyncio.run(children.render(MEDIA / "harbour.jpg", "image", tmp_path / "rendition"))
+        asyncio.run(children.render(MEDIA / "harbour.jpg", STRIP, tmp_path / "rendition"))
     assert (tmp_path / "rendition").read_bytes() == b"another's"
 
 
@@ -229,7 +230,7 @@ def test_the_largest_upload_sent_as_a_picture_is_read(children: Children, tmp_pa
     path, into = tmp_path / "media", tmp_path / "rendition"
     path.write_bytes(HARBOUR)
     os.truncate(path, 100 << 20)
-    assert asyncio.run(children.render(path, "image", into)).size == len(jpeg.strip(HARBOUR))
+    assert asyncio.run(children.render(path, STRIP, into)).size == len(jpeg.strip(HARBOUR))
     path.write_bytes(HARBOUR[:-2])
     os.truncate(path, 100 << 20)
     with pytest.raises(Fault):

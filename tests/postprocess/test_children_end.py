@@ -25,7 +25,7 @@ from satchel.postprocess.source import Source
 
 from . import pictures
 from .pictures import HARBOUR, MEDIA
-from .processes import Child, children_of, opened_here, the_child, wait_for, with_pool
+from .processes import STRIP, Child, children_of, opened_here, the_child, wait_for, with_pool
 
 
 def frozen_while(act: Callable[[Child, Path], None], data: bytes, path: Path, seconds: float = 60.0) -> Facts:
@@ -131,7 +131,7 @@ def test_a_cancelled_rendition_lets_go_at_once_and_leaves_nothing(tmp_path: Path
     async def use(pool: Children) -> None:
         await pool.probe(MEDIA / "harbour.jpg")
         the_child().send(signal.SIGSTOP)
-        running, waiting = (asyncio.ensure_future(pool.render(MEDIA / "harbour.jpg", "image", tmp_path / name)) for name in "ab")
+        running, waiting = (asyncio.ensure_future(pool.render(MEDIA / "harbour.jpg", STRIP, tmp_path / name)) for name in "ab")
         await asyncio.to_thread(wait_for, (tmp_path / "a").exists)
         assert not (tmp_path / "b").exists()
         for job in (waiting, running):

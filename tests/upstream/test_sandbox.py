@@ -15,7 +15,8 @@ from aiohttp import web
 
 from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, UPSTREAM_REFUSED, VOLUME_FULL, WORLD_RESET, Fault, Later
 from satchel.domain.media import Rendition
-from satchel.upstream import Config, Copy, Envelope, StaleCopy
+from satchel.domain.messages import Outgoing
+from satchel.upstream import Config, Copy, Envelope, Placed, StaleCopy
 from satchel.upstream.sandbox import Sandbox, wire
 from satchel.volume.folder import Folder
 from satchel.volume.reading import open_plain
@@ -93,7 +94,8 @@ async def opened(sandbox: network.Sandbox, tmp_path: Path, vault: Path, secret: 
 
 
 def envelope(rendition: Rendition, copy: Copy, message: str = "m1", world: str | None = None) -> Envelope:
-    return Envelope(message, world, PHONE, rendition.media_type, rendition.mime, "A caption", "a.pdf", rendition, copy)
+    outgoing = Outgoing(PHONE, rendition.media_type, "m", "A caption", "a.pdf")
+    return Envelope(message, world, outgoing, Placed(rendition.mime, rendition, copy))
 
 
 async def on_phone(desk: Desk, message: str) -> bytes:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault, Situation
 from satchel.domain.media import Rendition
-from satchel.upstream import Copy, Envelope, StaleCopy
+from satchel.domain.messages import Outgoing
+from satchel.upstream import Copy, Envelope, Placed, StaleCopy
 from satchel.upstream.sandbox import wire
 
 WIRE = Path(__file__).parents[2] / "wire"
@@ -92,8 +93,8 @@ def ours(case: dict[str, Any]) -> Envelope:
     copy = Copy(msgspec.json.encode(address).decode(), 1.0)
     sha256 = b64decode(media["file_sha256"]).hex()
     rendition = Rendition("r", "s", media["type"], "p", None, media["mime_type"], 1, sha256, b64decode(media["media_key"]))
-    caption, filename = given.get("caption"), given.get("filename")
-    return Envelope(given["id"], given.get("world"), given["to"], given["type"], media["mime_type"], caption, filename, rendition, copy)
+    message = Outgoing(given["to"], given["type"], "m", given.get("caption"), given.get("filename"))
+    return Envelope(given["id"], given.get("world"), message, Placed(media["mime_type"], rendition, copy))
 
 
 @pytest.mark.parametrize("case", SENDABLE, ids=lambda case: case["name"])
@@ -104,9 +105,10 @@ def test_our_envelope_is_the_vectors(case: dict[str, Any]) -> None:
 
 
 def test_what_is_absent_is_left_out_and_an_empty_caption_is_not() -> None:
-    bare = replace(ours(SENDABLE[0]), caption=None, filename=None, world=None)
+    whole = ours(SENDABLE[0])
+    bare = replace(whole, message=replace(whole.message, caption=None, filename=None), world=None)
     assert {"world", "caption", "filename"}.isdisjoint(json.loads(wire.envelope_json(bare, "12025550100")))
-    assert json.loads(wire.envelope_json(replace(bare, caption=""), "12025550100"))["caption"] == ""
+    assert json.loads(wire.envelope_json(replace(bare, message=replace(bare.message, caption="")), "12025550100"))["caption"] == ""
 
 
 # Refusals

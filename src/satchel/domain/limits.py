@@ -61,6 +61,11 @@ def tightness(total: int, free: int, high_water: float) -> str:
     return ""
 
 
+def largest_plain(encrypted: int) -> int:
+    """The most plain bytes whose encrypted blob has at most so many."""
+    return (encrypted - 10) // 16 * 16 - 1
+
+
 def encrypted_size(plain: int) -> int:
     """Bytes of the encrypted blob that `plain` bytes become: padded to 16, at least one byte of padding, 10 bytes of MAC."""
     return 16 * (plain // 16 + 1) + 10

@@ -17,10 +17,24 @@ class Media:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a probe found. `format`: "jpeg", "png", "webp", … or "unknown"; `width`, `height`: pixels as stored, 0 when not a picture.
+class Stream:
+    """One stream of a recording. `codec`: FFmpeg's name, such as h264, aac, opus; `pixels`: its pixel format; `rate`: samples a second."""
 
-    `lacks`: why the picture cannot go out as it is, in words; empty when it can.
+    kind: str
+    codec: str
+    profile: str = ""
+    pixels: str = ""
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+    rate: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a probe found. `format`: "jpeg", "png", "webp", "mp4", "ogg", … or "unknown"; `width`, `height`: pixels as stored, 0 for none.
+
+    `lacks`: why it cannot go out as it is, in words; empty when it can. `streams`, `seconds`: of a recording.
     """
 
     format: str
@@ -28,6 +42,10 @@ class Facts:
     width: int = 0
     height: int = 0
     lacks: tuple[str, ...] = ()
+    transparent: bool = False
+    animated: bool = False
+    streams: tuple[Stream, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

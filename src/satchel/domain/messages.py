@@ -18,15 +18,33 @@ SUPPORTED = ("image", "document")
 KNOWN = ("audio", "contacts", "document", "hsm", "image", "interactive", "location", "sticker", "template", "text", "video")
 
 
+MEDIA_TYPES = ("audio", "document", "image", "sticker", "video")
+
+
 @dataclass(frozen=True)
 class Outgoing:
-    """A message as accepted. `to`: digits; `type`: the media type."""
+    """A message as accepted. `to`: digits; its media, where it has one, is named by `media_id` or by `link`, never by both.
+
+    `provider`: whose credentials the link is fetched with; `template`: as given; `header`: the media type of its header; `ttl`: seconds.
+    """
 
     to: str
     type: str
-    media_id: str
+    media_id: str | None = None
     caption: str | None = None
     filename: str | None = None
+    link: str | None = None
+    provider: str | None = None
+    text: str | None = None
+    preview_url: bool = False
+    template: dict[str, Any] | None = None
+    header: str | None = None
+    ttl: float | None = None
+
+    @property
+    def media_type(self) -> str | None:
+        """What its media goes out as; None for a message without one."""
+        return self.header or (self.type if self.type in MEDIA_TYPES else None)
 
 
 def parse(given: Any) -> Outgoing:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from satchel.db import Database, Tx
+from satchel.domain.plans import Rules
 from satchel.egress import Egress
 from satchel.postprocess import Transcoder
 from satchel.upstream import Upstream
@@ -15,13 +16,14 @@ from satchel.volume import Volume
 class Limits:
     """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends.
 
-    `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn.
+    `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn; `rules`: of post-processing.
     """
 
     upload: int
     durable: bool
     profile: str
     high_water: float
+    rules: Rules
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ async def tell(ports: Ports, item: Waiting, lease: Lease) -> Settle:
     if not url:
         return lambda tx: rows.finish(tx, item.id, "unsent")
     lease.check()
-    answer = await ports.egress.call_back(url, item.body.encode(), item.id)
+    answer = await ports.egress.call_back(url, item.body.encode(), {"webhook-id": item.id})
     log.info("callback", callback_id=item.id, attempt=item.attempts + 1, result=answer.result, ms=answer.ms)
     metrics.called_back(answer.result, TYPES.get(item.cause.partition(":")[0], metrics.OTHER), answer.ms, time.time() - item.created_at)
     return _settle(item, answer, application)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from satchel.db import CommitUnknown, renditions
 from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault, storage_fault
-from satchel.domain.media import Facts, Media, Refusal, Rendition, judge_image
+from satchel.domain.media import Facts, Media, Refusal, Rendition
+from satchel.domain.plans import Plan, plan
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of
 from satchel.observe.metrics import process_seconds
@@ -48,14 +49,14 @@ async def _stands(ports: Ports, known: Rendition | Refusal) -> bool:
 
 async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition | Refusal, Facts]:
     blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, media.mime, media.size, media.sha256, b"")
-    if media_type == "document":
+    if ports.limits.rules.of(media_type) == "off":
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
     async with ports.volume.local(key_of(media.id)) as path:
         try:
             with process_seconds.labels(media_type, "probe").time():
                 facts = await ports.transcoder.probe(path)
-            judge_image(facts)
-            made: Rendition | Refusal = await _render(ports, replace(blank, file=blank.id), path)
+            todo = plan(facts, media_type, ports.limits.rules)
+            made: Rendition | Refusal = await _render(ports, replace(blank, file=blank.id), todo, path)
         except Fault as fault:
             if fault.situation not in LASTING:
                 raise
@@ -64,11 +65,11 @@ async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition 
     return made, facts
 
 
-async def _render(ports: Ports, rendition: Rendition, path: Path) -> Rendition:
+async def _render(ports: Ports, rendition: Rendition, todo: Plan, path: Path) -> Rendition:
     async with ports.volume.scratch() as scratch:
         try:
             with process_seconds.labels(rendition.media_type, "render").time():
-                rendered = await ports.transcoder.render(path, rendition.media_type, scratch)
+                rendered = await ports.transcoder.render(path, todo, scratch)
         except OSError as error:
             if error.filename == str(path):
                 raise

@@ -32,7 +32,7 @@ from satchel.domain.statuses import Status
 from satchel.flows import Lease, Ports, Settle, copies, media_node, prepare, reading, statuses
 from satchel.flows.idempotency import answer_once
 from satchel.observe import metrics
-from satchel.upstream import Copy, Envelope, StaleCopy
+from satchel.upstream import Copy, Envelope, Placed, StaleCopy
 
 log = structlog.get_logger("satchel.flows")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
@@ -60,9 +60,9 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
         now_net = settings.network_now(tx)
         world, _ = settings.upstream(tx)
         rows.add(tx, message_id, message, ports.upstream.name, world, now_net)
-        if not there or not media_rows.use(tx, message.media_id, now_net):
+        if not there or not media_rows.use(tx, str(message.media_id), now_net):
             details = "is no media of this node, or was removed: upload the file with POST /v1/media and send its id."
-            raise Fault(MEDIA_UNKNOWN, f"{message.type}.id {message.media_id[:64]} {details}")
+            raise Fault(MEDIA_UNKNOWN, f"{message.type}.id {str(message.media_id)[:64]} {details}")
         return message_id
 
     stands = await ports.db.write(promise)
@@ -73,10 +73,11 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
 
 async def _file_is_there(ports: Ports, message: Outgoing) -> bool:
     """One that was removed by hand is told now and not by a failed status. While the volume is away nobody knows, and the send waits."""
-    if not media_node.MEDIA_ID.fullmatch(message.media_id):
+    media_id = message.media_id or ""
+    if not media_node.MEDIA_ID.fullmatch(media_id):
         return False
     try:
-        return await ports.volume.stat(media_node.key_of(message.media_id)) is not None
+        return await ports.volume.stat(media_node.key_of(media_id)) is not None
     except Later:
         return True
 
@@ -135,7 +136,7 @@ def _given_up(why: Later | Exception, waited: float) -> Fault:
 
 
 async def _media(ports: Ports, item: Waiting) -> Media:
-    media = await ports.db.read(lambda tx: media_rows.needed(tx, item.message.media_id))
+    media = await ports.db.read(lambda tx: media_rows.needed(tx, str(item.message.media_id)))
     if media is None:
         raise Fault(MEDIA_GONE, f"The media {item.message.media_id} was deleted: upload the file again.")
     return await reading.as_it_lies(ports, media)
@@ -160,7 +161,5 @@ async def _hand_over(ports: Ports, item: Waiting, media: Media, rendition: Rendi
 
 
 def _envelope(item: Waiting, media: Media, rendition: Rendition, copy: StoredCopy) -> Envelope:
-    message = item.message
     mime = media.mime if rendition.file is None else rendition.mime
-    placed = Copy(copy.address, copy.expires_net)
-    return Envelope(item.id, item.world, message.to, message.type, mime, message.caption, message.filename, rendition, placed)
+    return Envelope(item.id, item.world, item.message, Placed(mime, rendition, Copy(copy.address, copy.expires_net)))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from satchel.domain.media import Facts, Rendered
+from satchel.domain.plans import Plan, Policy, Rules
 
 PIPELINE = 1
 """Raised when the same input would come out as other bytes; part of every rendition's profile."""
@@ -12,14 +13,28 @@ PIPELINE = 1
 
 @dataclass(frozen=True)
 class Config:
-    """`max_pixels`: width × height above which a picture is refused before it is decoded. `children`: processes kept warm."""
+    """`max_pixels`: width × height above which a picture is refused before it is decoded. `children`: processes kept warm.
+
+    `image` to `video` and `background`: see `Rules`.
+    """
 
     max_pixels: int = 100_000_000
     children: int = 2
+    image: Policy = "repair"
+    sticker: Policy = "repair"
+    audio: Policy = "repair"
+    video: Policy = "repair"
+    background: str = "#ffffff"
 
     def __post_init__(self) -> None:
         if self.children < 1 or self.max_pixels < 1:
             raise ValueError("children and max_pixels must be at least 1")
+        assert self.rules
+
+    @property
+    def rules(self) -> Rules:
+        """What to do about files that cannot go out as they are. Raises ValueError for a background that is no colour."""
+        return Rules(self.image, self.sticker, self.audio, self.video, self.background)
 
 
 class Transcoder(Protocol):
@@ -32,8 +47,8 @@ class Transcoder(Protocol):
     async def probe(self, path: Path) -> Facts:
         """What lies in the file, decided by content alone; a picture is decoded to its end to prove that it is whole."""
 
-    async def render(self, path: Path, media_type: str, into: Path) -> Rendered:
-        """Write what goes out for `media_type` to `into` (which must not exist): for an image the same pixels without metadata."""
+    async def render(self, path: Path, plan: Plan, into: Path) -> Rendered:
+        """Carry out a plan that does not keep the original: write what goes out to `into`, which must not exist."""
 
     async def close(self) -> None:
         """End the children."""

@@ -17,6 +17,7 @@ import structlog
 
 from satchel.domain.errors import MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
 from satchel.domain.media import IMAGE_FORMATS, Facts, Rendered, judge_image
+from satchel.domain.plans import Plan
 from satchel.postprocess import Config
 from satchel.postprocess.sniff import sniff
 from satchel.postprocess.source import Source
@@ -67,10 +68,11 @@ class Children:
         """See `Transcoder.probe`."""
         return await self._run(lambda job: self._probe(path, job))
 
-    async def render(self, path: Path, media_type: str, into: Path) -> Rendered:
+    async def render(self, path: Path, plan: Plan, into: Path) -> Rendered:
         """See `Transcoder.render`. Raises `Fault` for a picture that may not go out, judged by its header; decodes nothing."""
-        if media_type != "image":
-            raise Fault(NOT_SUPPORTED_YET, f"Post-processing of {media_type} is not supported yet, only of image: send it as a document.")
+        if plan.media_type != "image":
+            details = f"Post-processing of {plan.media_type} is not supported yet, only of image: send it as a document."
+            raise Fault(NOT_SUPPORTED_YET, details)
         return await self._run(lambda job: self._render(path, into, job), undo=lambda: into.unlink(missing_ok=True))
 
     async def close(self) -> None:

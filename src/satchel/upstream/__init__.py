@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from satchel.domain.media import Rendition
+from satchel.domain.messages import Outgoing
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,19 @@ class Copy:
 
 @dataclass(frozen=True)
 class Envelope:
-    """One message to hand over. `id` is ours and the idempotency key; `world`: the one it was accepted under."""
+    """One message to hand over. `id` is ours and the idempotency key; `world`: the one it was accepted under; `media`: None for a text."""
 
     id: str
     world: str | None
-    to: str
-    type: str
+    message: Outgoing
+    media: "Placed | None"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A rendition and where it lies. `mime`: what the phone is told."""
+
     mime: str
-    caption: str | None
-    filename: str | None
     rendition: Rendition
     copy: Copy
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault
-from satchel.upstream import Envelope, StaleCopy, UpstreamEvent, UpstreamEvents
+from satchel.upstream import Envelope, Placed, StaleCopy, UpstreamEvent, UpstreamEvents
 
 SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
@@ -59,27 +59,32 @@ def upload_token(file_enc_sha256: bytes) -> str:
 
 def envelope_json(envelope: Envelope, sender: str) -> bytes:
     """The body that hands one message over."""
-    address = msgspec.json.decode(envelope.copy.address, type=Address)
-    media = {
-        "type": envelope.type,
-        "mime_type": envelope.mime,
-        "media_key": b64encode(envelope.rendition.media_key).decode(),
-        "direct_path": address.direct_path,
-        "file_sha256": b64encode(bytes.fromhex(envelope.rendition.sha256)).decode(),
-        "file_enc_sha256": b64encode(address.file_enc_sha256).decode(),
-        "file_length": address.file_length,
-    }
+    message = envelope.message
     body = {
         "world": envelope.world,
         "id": envelope.id,
-        "to": envelope.to,
+        "to": message.to,
         "from": sender,
-        "type": envelope.type,
-        "caption": envelope.caption,
-        "filename": envelope.filename,
-        "media": media,
+        "type": message.type,
+        "text": message.text,
+        "caption": message.caption,
+        "filename": message.filename,
+        "media": None if envelope.media is None else _media_json(envelope.media),
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _media_json(placed: Placed) -> dict[str, Any]:
+    address = msgspec.json.decode(placed.copy.address, type=Address)
+    return {
+        "type": placed.rendition.media_type,
+        "mime_type": placed.mime,
+        "media_key": b64encode(placed.rendition.media_key).decode(),
+        "direct_path": address.direct_path,
+        "file_sha256": b64encode(bytes.fromhex(placed.rendition.sha256)).decode(),
+        "file_enc_sha256": b64encode(address.file_enc_sha256).decode(),
+        "file_length": address.file_length,
+    }
 
 
 def refusal(body: bytes) -> Fault | StaleCopy | None:
