@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from satchel.client.connection import Unreachable, connect
@@ -95,12 +95,28 @@ class Client:
             yield Page([_read(media) for media in said["media"]], str(said["now"]))
 
     def send(
-        self, type_: Literal["image", "document"], to: str, media_id: str, caption: str | None = None, filename: str | None = None
+        self,
+        type_: str,
+        to: str,
+        media_id: str | None = None,
+        *,
+        link: str | None = None,
+        caption: str | None = None,
+        filename: str | None = None,
     ) -> str:
-        """Send a media to a number; the message id. What becomes of it is told by callbacks."""
-        media = {"id": media_id, "caption": caption, "filename": filename}
-        body = {"to": to, "type": type_, type_: {name: value for name, value in media.items() if value is not None}}
-        return str(self._transport.json("POST", "/v1/messages", json.dumps(body).encode())["messages"][0]["id"])
+        """Send a media, or what a link leads to, to a number; the message id. What becomes of it is told by callbacks.
+
+        `type_`: audio, document, image, sticker or video.
+        """
+        media = {"id": media_id, "link": link, "caption": caption, "filename": filename}
+        return self._send({"to": to, "type": type_, type_: {name: value for name, value in media.items() if value is not None}})
+
+    def send_text(self, to: str, body: str, preview_url: bool = False) -> str:
+        """Send a text to a number; the message id."""
+        return self._send({"to": to, "type": "text", "text": {"body": body}, "preview_url": preview_url})
+
+    def _send(self, message: dict[str, Any]) -> str:
+        return str(self._transport.json("POST", "/v1/messages", json.dumps(message).encode())["messages"][0]["id"])
 
 
 def _opened(path: Path) -> BinaryIO:

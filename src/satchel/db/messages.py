@@ -97,6 +97,12 @@ def recipient(tx: Tx, message_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def received(tx: Tx, message_id: str) -> str | None:
+    """The network's id of a message that somebody sent us; None when there is none of this id."""
+    row = tx.one("SELECT id FROM message WHERE id = :id AND direction = 'in'", id=message_id)
+    return None if row is None else str(row[0])
+
+
 def asleep(tx: Tx) -> list[str]:
     """Lanes with unfinished messages that nobody would ever claim."""
     return lanes.asleep(tx, "message")

@@ -13,6 +13,7 @@ TOKEN_KEY = "token_key"
 VOLUME_ID = "volume_id"
 VOLUME_MARKED = "volume_marked"
 UPSTREAM = "upstream"
+PROVIDERS = "media_providers"
 FACTORY_DOOR = "factory_door"
 """The epoch of the administrator to whom the factory password still leads; see flows/login.py."""
 

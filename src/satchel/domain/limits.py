@@ -10,7 +10,11 @@ UPLOAD_BYTES = 100 * MB
 ENCRYPTED_BYTES = {"audio": 16 * MB, "document": 100 * MB, "image": 5 * MB, "sticker": 100 * KB, "video": 16 * MB}
 """Ceilings after post-processing and encryption, by media type."""
 
-CAPTION_CHARS = 1024
+CAPTION_CHARS, TEXT_CHARS = 1024, 4096
+CONTACTS_AT_ONCE = 1000
+"""The most numbers of one request to /v1/contacts; ours, since nobody published one."""
+CONTACT_LIFE = 7 * DAY
+"""For how long it is remembered whether a number is on the network, in seconds."""
 COPY_LIFE = 14 * DAY
 """How long the network keeps an encrypted blob, counted from each send; seconds of network time."""
 

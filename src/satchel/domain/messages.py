@@ -1,9 +1,12 @@
 """What POST /v1/messages says: parsed and checked at the door. Nothing here looks at the media itself."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
+from satchel.domain import templates
 from satchel.domain.errors import (
+    NOT_REQUIRED,
     NOT_SUPPORTED_YET,
     PARAMETER_INVALID,
     PARAMETER_MISSING,
@@ -11,14 +14,19 @@ from satchel.domain.errors import (
     TOO_LONG,
     Fault,
 )
-from satchel.domain.limits import CAPTION_CHARS
+from satchel.domain.limits import CAPTION_CHARS, DAY, TEXT_CHARS
+from satchel.domain.members import shown, text
 from satchel.domain.numbers import wa_id
 
-SUPPORTED = ("image", "document")
-KNOWN = ("audio", "contacts", "document", "hsm", "image", "interactive", "location", "sticker", "template", "text", "video")
-
-
 MEDIA_TYPES = ("audio", "document", "image", "sticker", "video")
+CAPTIONED = ("document", "image", "video")
+SUPPORTED = (*MEDIA_TYPES, "template", "text")
+KNOWN = (*SUPPORTED, "contacts", "hsm", "interactive", "location")
+LINK = re.compile(r"https?://[^\s/?#@\\]+(?:[/?#][^\s\x00-\x1f\x7f]*)?", re.IGNORECASE)
+NAMED_LINK = re.compile(r"([A-Za-z_-]{1,200})/(https?://.*)", re.IGNORECASE | re.DOTALL)
+LINK_CHARS = 2048
+PERIOD = re.compile(r"P(?=.)(?:(\d{1,4})D)?(?:T(?=.)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?", re.ASCII)
+LONGEST_TTL = 30 * DAY
 
 
 @dataclass(frozen=True)
@@ -54,64 +62,106 @@ def parse(given: Any) -> Outgoing:
             PARAMETER_INVALID, 'The body must be a JSON object such as {"to": "12025550111", "type": "image", "image": {"id": "…"}}.'
         )
     if (recipient_type := given.get("recipient_type")) not in (None, "individual"):  # a tuple: it may be unhashable
-        raise Fault(RECIPIENT_TYPE, f'recipient_type {_shown(recipient_type)} is not known: only "individual" is.')
-    to = wa_id(_text(given, "to", required=True) or "")
-    kind = _text(given, "type") or "text"
+        raise Fault(RECIPIENT_TYPE, f'recipient_type {shown(recipient_type)} is not known: only "individual" is.')
+    message = Outgoing(wa_id(text(given, "to", required=True) or ""), _kind(given), ttl=_ttl(given.get("ttl")))
+    if message.type == "text":
+        return _text_message(message, given)
+    said = _section(given, message.type)
+    if message.type != "template":
+        return _with_media(message, message.type, said)
+    header = templates.media_header(said)
+    message = replace(message, template=said)
+    return message if header is None else _with_media(replace(message, header=header.type), header.where, header.media)
+
+
+def _kind(given: dict[str, Any]) -> str:
+    kind = text(given, "type") or "text"
     if given.get("type") is None and given.get("text") is None:
         raise Fault(PARAMETER_MISSING, f"type is missing: say what is sent, one of {', '.join(SUPPORTED)}.")
     if kind not in KNOWN:
-        raise Fault(PARAMETER_INVALID, f"type {_shown(kind)} is not known: use one of {', '.join(KNOWN)}.")
+        raise Fault(PARAMETER_INVALID, f"type {shown(kind)} is not known: use one of {', '.join(SUPPORTED)}.")
     if kind not in SUPPORTED:
-        raise Fault(NOT_SUPPORTED_YET, f'type "{kind}" is not supported yet: this version sends {" and ".join(SUPPORTED)}.')
-    return _media_message(to, kind, given.get(kind))
+        raise Fault(NOT_SUPPORTED_YET, f'type "{kind}" is not supported: this node sends {", ".join(SUPPORTED)}.')
+    return kind
 
 
-def _media_message(to: str, kind: str, media: Any) -> Outgoing:
-    if media is None:
-        raise Fault(PARAMETER_MISSING, f'{kind} is missing: a message of type "{kind}" needs {{"{kind}": {{"id": "<media id>"}}}}.')
-    if not isinstance(media, dict):
-        raise Fault(PARAMETER_INVALID, f'{kind} must be an object such as {{"id": "<media id>"}}.')
-    return Outgoing(to, kind, _media_id(kind, media), _caption(kind, media), _filename(kind, media))
+def _text_message(message: Outgoing, given: dict[str, Any]) -> Outgoing:
+    said = _section(given, "text")
+    body = text(said, "body", "text", required=True) or ""
+    if not body:
+        raise Fault(PARAMETER_INVALID, "text.body is empty: give what the recipient is to read.")
+    if len(body) > TEXT_CHARS:
+        raise Fault(TOO_LONG, f"text.body has {len(body)} characters; the limit is {TEXT_CHARS}.")
+    preview = given.get("preview_url") if given.get("preview_url") is not None else said.get("preview_url")
+    if not isinstance(preview, bool | None):
+        raise Fault(PARAMETER_INVALID, f"preview_url must be true or false, not {shown(preview)}.")
+    return replace(message, text=body, preview_url=bool(preview))
 
 
-def _media_id(kind: str, media: dict[str, Any]) -> str:
-    media_id, link = _text(media, "id", kind), _text(media, "link", kind)
+def _section(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    said, example = given.get(kind), {"text": '{"body": "…"}', "template": '{"name": "…", "language": {"code": "en"}}'}
+    such = example.get(kind, '{"id": "<media id>"}')
+    if said is None:
+        raise Fault(PARAMETER_MISSING, f'{kind} is missing: a message of type "{kind}" needs {{"{kind}": {such}}}.')
+    if not isinstance(said, dict):
+        raise Fault(PARAMETER_INVALID, f"{kind} must be an object such as {such}.")
+    return said
+
+
+def _with_media(message: Outgoing, where: str, said: dict[str, Any]) -> Outgoing:
+    media_id, link = text(said, "id", where), text(said, "link", where)
     if media_id and link:
-        raise Fault(PARAMETER_INVALID, f"{kind} has both id and link: give one of them.")
-    if link is not None and link.lower().startswith("data:"):
-        raise Fault(PARAMETER_INVALID, f"{kind}.link holds the bytes themselves: upload them with POST /v1/media and send the id.")
+        raise Fault(PARAMETER_INVALID, f"{where} has both id and link: give one of them.")
+    if not media_id and not link:
+        raise Fault(PARAMETER_MISSING, f"{where} has neither id nor link: upload the file with POST /v1/media and send the id it answers.")
+    provider = None
     if link:
-        raise Fault(NOT_SUPPORTED_YET, f"{kind}.link is not supported yet: upload the file with POST /v1/media and send the id.")
-    if not media_id:
-        raise Fault(PARAMETER_MISSING, f"{kind}.id is missing: upload the file with POST /v1/media and send the id it answers.")
-    return media_id
+        link, provider = _link(link, _provider(said, where), where)
+    caption = _caption(message, said, where)
+    filename = text(said, "filename", where) if message.media_type == "document" else None
+    return replace(message, media_id=media_id or None, link=link or None, provider=provider, caption=caption, filename=filename)
 
 
-def _caption(kind: str, media: dict[str, Any]) -> str | None:
-    caption = _text(media, "caption", kind)
+def _link(link: str, provider: str | None, where: str) -> tuple[str, str | None]:
+    """The address, and the provider, which an early form of links carries in front."""
+    if link.lower().startswith("data:"):
+        raise Fault(PARAMETER_INVALID, f"{where}.link holds the bytes themselves: upload them with POST /v1/media and send the id.")
+    if named := NAMED_LINK.fullmatch(link):
+        provider, link = provider or named[1], named[2]
+    if len(link) > LINK_CHARS or not LINK.fullmatch(link):
+        such = "such as https://example.com/bill.pdf"
+        raise Fault(PARAMETER_INVALID, f"{where}.link must be an http:// or https:// address of at most {LINK_CHARS} characters, {such}.")
+    return link, provider
+
+
+def _provider(said: dict[str, Any], where: str) -> str | None:
+    """Its name; the documents show an object, some a plain string."""
+    given = said.get("provider")
+    if isinstance(given, dict):
+        return text(given, "name", f"{where}.provider", required=True)
+    return text(said, "provider", where) or None
+
+
+def _caption(message: Outgoing, said: dict[str, Any], where: str) -> str | None:
+    caption = text(said, "caption", where)
+    if caption and (message.header or message.type not in CAPTIONED):
+        raise Fault(NOT_REQUIRED, f"{where}.caption cannot be: only {', '.join(CAPTIONED)} have a caption. Leave it out.")
     if caption is not None and len(caption) > CAPTION_CHARS:
-        raise Fault(TOO_LONG, f"{kind}.caption has {len(caption)} characters; the limit is {CAPTION_CHARS}.")
-    return caption
+        raise Fault(TOO_LONG, f"{where}.caption has {len(caption)} characters; the limit is {CAPTION_CHARS}.")
+    return caption if message.type in CAPTIONED else None
 
 
-def _filename(kind: str, media: dict[str, Any]) -> str | None:
-    return _text(media, "filename", kind) if kind == "document" else None
-
-
-def _text(given: dict[str, Any], name: str, inside: str = "", required: bool = False) -> str | None:
-    """A member that must be a string; null counts as absent."""
-    value = given.get(name)
-    where = f"{inside}.{name}" if inside else name
-    if value is None:
-        if required:
-            raise Fault(PARAMETER_MISSING, f"{where} is missing: give it as a string.")
+def _ttl(given: Any) -> float | None:
+    """Seconds as a number or as text, or a duration such as P4D."""
+    if given is None:
         return None
-    if not isinstance(value, str):
-        raise Fault(PARAMETER_INVALID, f"{where} must be a string, not {_shown(value)}.")
-    if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        raise Fault(PARAMETER_INVALID, f"{where} holds a character that no text may hold (NUL, or half of a surrogate pair).")
-    return value
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:60]
+    seconds = -1.0
+    if isinstance(given, int) and not isinstance(given, bool):
+        seconds = float(given) if abs(given) < 1 << 40 else -1.0
+    elif isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 10:
+        seconds = float(given)
+    elif isinstance(given, str) and (found := PERIOD.fullmatch(given)):
+        seconds = sum(int(amount or 0) * unit for amount, unit in zip(found.groups(), (DAY, 3600.0, 60.0, 1.0), strict=True))
+    if not 0 < seconds <= LONGEST_TTL:
+        raise Fault(PARAMETER_INVALID, f"ttl must be a number of seconds up to 30 days, or a duration such as P4D, not {shown(given)}.")
+    return seconds

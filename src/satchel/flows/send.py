@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from satchel.db import Tx, settings
+from satchel.db import Tx, providers, settings
 from satchel.db import media as media_rows
 from satchel.db import messages as rows
 from satchel.db.copies import StoredCopy
@@ -18,6 +18,7 @@ from satchel.domain.errors import (
     MEDIA_TOO_HEAVY,
     MEDIA_UNKNOWN,
     NOT_DELIVERED,
+    PARAMETER_INVALID,
     SITUATIONS,
     UPSTREAM_DOWN,
     VOLUME_FULL,
@@ -50,8 +51,8 @@ class Accepted:
 
 
 async def accept(ports: Ports, message: Outgoing, request: Request | None = None) -> Accepted:
-    """Promise to send: the media is live, the message is stored, its lane is awake. `request`: one with an Idempotency-Key, done once."""
-    there = await _file_is_there(ports, message)
+    """Promise to send: what it names is there, it is stored, its lane is awake. `request`: one with an Idempotency-Key, done once."""
+    there = message.media_id is None or await _file_is_there(ports, message.media_id)
     message_id = f"gBEG{secrets.token_urlsafe(20)}"
 
     def promise(tx: Tx) -> str:
@@ -60,9 +61,12 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
         now_net = settings.network_now(tx)
         world, _ = settings.upstream(tx)
         rows.add(tx, message_id, message, ports.upstream.name, world, now_net)
-        if not there or not media_rows.use(tx, str(message.media_id), now_net):
+        if message.media_id is not None and not (there and media_rows.use(tx, message.media_id, now_net)):
             details = "is no media of this node, or was removed: upload the file with POST /v1/media and send its id."
-            raise Fault(MEDIA_UNKNOWN, f"{message.type}.id {str(message.media_id)[:64]} {details}")
+            raise Fault(MEDIA_UNKNOWN, f"{message.type}.id {message.media_id[:64]} {details}")
+        if message.provider is not None and not providers.is_known(tx, message.provider):
+            where = "POST it to /v1/settings/application/media/providers first."
+            raise Fault(PARAMETER_INVALID, f"{message.type}.provider {message.provider[:64]} is not known here: {where}")
         return message_id
 
     stands = await ports.db.write(promise)
@@ -71,9 +75,8 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
     return Accepted(stands, replayed)
 
 
-async def _file_is_there(ports: Ports, message: Outgoing) -> bool:
+async def _file_is_there(ports: Ports, media_id: str) -> bool:
     """One that was removed by hand is told now and not by a failed status. While the volume is away nobody knows, and the send waits."""
-    media_id = message.media_id or ""
     if not media_node.MEDIA_ID.fullmatch(media_id):
         return False
     try:

@@ -1,9 +1,9 @@
 """PORT Upstream: the network we hand to. `sandbox` now, `cloud` later; nothing outside this room branches on which it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from satchel.domain.media import Rendition
 from satchel.domain.messages import Outgoing
@@ -108,3 +108,19 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Contacts(Protocol):
+    """An upstream that knows who uses it."""
+
+    async def on_network(self, numbers: Sequence[str]) -> list[bool]:
+        """Whether each of these numbers, in digits, uses the network; in their order. Raises `Later(UPSTREAM_DOWN)`."""
+
+
+@runtime_checkable
+class Receipts(Protocol):
+    """An upstream that takes receipts of the business."""
+
+    async def mark_read(self, message: str) -> None:
+        """The business has read this message. Raises `Fault(MESSAGE_UNKNOWN)`, `Later(UPSTREAM_DOWN)`."""

@@ -14,12 +14,13 @@ from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
 from satchel.webapp.at_once import AtOnce
+from satchel.webapp.contacts import Contacts
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
 from satchel.webapp.health import Health, Live, Ready
 from satchel.webapp.listing import MediaListing, OneListed
 from satchel.webapp.media import Media, OneMedia
-from satchel.webapp.messages import Messages
+from satchel.webapp.messages import Messages, OneMessage
 from satchel.webapp.openapi import Document
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
@@ -41,6 +42,8 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/media", Media(webapp), methods=["POST"]),
         Route("/v1/media/{id:path}", OneMedia(webapp), methods=["GET", "DELETE"]),
         Route("/v1/messages", Messages(webapp), methods=["POST"]),
+        Route("/v1/messages/{id:path}", OneMessage(webapp), methods=["PUT"]),
+        Route("/v1/contacts", Contacts(webapp), methods=["POST"]),
         Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH", "DELETE"]),
         Route("/v1/configs/webhook", Webhook(webapp), methods=["POST"]),
         Route("/v1/health", Health(webapp), methods=["GET"]),

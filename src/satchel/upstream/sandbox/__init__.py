@@ -2,9 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
 
 import msgspec
 
@@ -70,6 +71,14 @@ class Sandbox:
     async def state(self) -> State:
         said = _read(await self._call("GET", "/wire/state"), _State)
         return State(said.world, said.offset)
+
+    async def on_network(self, numbers: Sequence[str]) -> list[bool]:
+        answer = _read(await self._call("POST", "/wire/contacts", wire.contacts_json(numbers)), wire.Contacts)
+        said: list[bool] = answer.of(numbers)
+        return said
+
+    async def mark_read(self, message: str) -> None:
+        await self._call("POST", f"/wire/messages/{quote(message, safe='')}/read", b"")
 
     async def close(self) -> None:
         if self._session is not None:

@@ -4,17 +4,34 @@ import hashlib
 import hmac
 import time
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault
+from satchel.domain.errors import (
+    BAD_CREDENTIALS,
+    BAD_REQUEST,
+    MESSAGE_UNKNOWN,
+    NOT_ON_NETWORK,
+    UPSTREAM_BUSY,
+    UPSTREAM_REFUSED,
+    WORLD_RESET,
+    Fault,
+)
 from satchel.upstream import Envelope, Placed, StaleCopy, UpstreamEvent, UpstreamEvents
 
 SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
-REFUSALS = {"invalid": UPSTREAM_REFUSED, "hash_mismatch": UPSTREAM_REFUSED, "wrong_world": WORLD_RESET}
+REFUSALS = {
+    "invalid": UPSTREAM_REFUSED,
+    "hash_mismatch": UPSTREAM_REFUSED,
+    "upload_refused": UPSTREAM_REFUSED,
+    "wrong_world": WORLD_RESET,
+    "not_on_network": NOT_ON_NETWORK,
+    "rate_limited": UPSTREAM_BUSY,
+    "unknown_message": MESSAGE_UNKNOWN,
+}
 """What the sandbox's slugs mean here; `stale_copy` is no refusal."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no JSON of the shape asked for."""
@@ -67,6 +84,8 @@ def envelope_json(envelope: Envelope, sender: str) -> bytes:
         "from": sender,
         "type": message.type,
         "text": message.text,
+        "preview_url": message.preview_url or None,
+        "template": message.template,
         "caption": message.caption,
         "filename": message.filename,
         "media": None if envelope.media is None else _media_json(envelope.media),
@@ -85,6 +104,27 @@ def _media_json(placed: Placed) -> dict[str, Any]:
         "file_enc_sha256": b64encode(address.file_enc_sha256).decode(),
         "file_length": address.file_length,
     }
+
+
+def contacts_json(numbers: Sequence[str]) -> bytes:
+    """The body that asks who is on the network."""
+    return msgspec.json.encode({"numbers": numbers})
+
+
+class _Contact(msgspec.Struct, frozen=True):
+    number: str
+    on_network: bool
+
+
+class Contacts(msgspec.Struct, frozen=True):
+    """The answer to it."""
+
+    contacts: list[_Contact]
+
+    def of(self, numbers: Sequence[str]) -> list[bool]:
+        """Whether each of these is on the network; one that was left out is not."""
+        said = {contact.number: contact.on_network for contact in self.contacts}
+        return [said.get(number, False) for number in numbers]
 
 
 def refusal(body: bytes) -> Fault | StaleCopy | None:
