@@ -108,7 +108,7 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
         pending = await schema.pending(db)
         folder = Folder(settings.volume_path, "looking")
         folder.expect(None if pending else await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_ID)))
-        looked = Looked(db, pending, folder, _upstream(settings, folder), Egress())
+        looked = Looked(db, pending, folder, _upstream(settings, folder), Egress(settings.egress))
         for engine in (looked.egress, looked.upstream):
             stack.push_async_callback(engine.close)
         yield looked
@@ -146,7 +146,7 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
         volume=folder,
         transcoder=Children(settings.postprocess),
         upstream=_upstream(settings, folder),
-        egress=Egress(),
+        egress=Egress(settings.egress),
         limits=Limits(
             upload=settings.volume.max_upload,
             durable=settings.volume.durability == "safe",

@@ -43,7 +43,13 @@ def test_environment_wins_over_toml_and_toml_over_the_default(tmp_path: Path) ->
     assert found.origins == {"coreapp.lease_ttl": TTL, "upstream.number": str(tmp_path / "satchel.toml")}
 
 
-SAMPLES = {"webapp.api_key": "twelve-or-more", "webapp.token_key": "k" * 32, "webapp.rate_limits": "true"}
+SAMPLES = {
+    "egress.allow": "10.0.0.0/8, fd00::1",
+    "egress.nat64": "2001:db8:64::/96",
+    "webapp.api_key": "twelve-or-more",
+    "webapp.token_key": "k" * 32,
+    "webapp.rate_limits": "true",
+}
 PAIRS = {"webapp.tls_certificate": ["webapp.tls_key"], "webapp.tls_key": ["webapp.tls_certificate"]}
 
 

@@ -7,12 +7,13 @@ from satchel.db.users import ALIVE
 from satchel.domain.media import Media
 
 
-def add(tx: Tx, media: Media, user: str, now_net: float) -> None:
-    """Publish an upload."""
+def add(tx: Tx, media: Media, user: str | None, now_net: float, direction: str = "up") -> None:
+    """Publish a media. `direction`: `up` for an upload, `link` for what a link led to, which no user owns."""
     tx.run(
         'INSERT INTO media (id, direction, mime, size, sha256, stamp, state, "user", created_net, last_used_net) '
-        "VALUES (:id, 'up', :mime, :size, :sha256, :stamp, 'live', :user, :now_net, :now_net)",
+        "VALUES (:id, :direction, :mime, :size, :sha256, :stamp, 'live', :user, :now_net, :now_net)",
         id=media.id,
+        direction=direction,
         mime=media.mime,
         size=media.size,
         sha256=media.sha256,
@@ -40,6 +41,16 @@ def live_and_bearer(tx: Tx, media_id: str, name: str, epoch: int, jti: str) -> t
     )
     assert row is not None  # there is always one
     return bool(row[0]), None if row[1] is None else Media(*row[1:])
+
+
+def linked(tx: Tx, sha256: str) -> Media | None:
+    """The media that an earlier link with the same bytes became."""
+    row = tx.one(
+        "SELECT id, mime, size, sha256, stamp FROM media WHERE sha256 = :sha256 AND direction = 'link' AND state = 'live' "
+        "ORDER BY created_net LIMIT 1",
+        sha256=sha256,
+    )
+    return None if row is None else Media(*row)
 
 
 def needed(tx: Tx, media_id: str) -> Media | None:

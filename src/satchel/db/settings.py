@@ -14,6 +14,7 @@ VOLUME_ID = "volume_id"
 VOLUME_MARKED = "volume_marked"
 UPSTREAM = "upstream"
 PROVIDERS = "media_providers"
+WEBHOOK_CA = "webhook_ca"
 FACTORY_DOOR = "factory_door"
 """The epoch of the administrator to whom the factory password still leads; see flows/login.py."""
 

@@ -1,5 +1,6 @@
 """What a media is, what was found inside a file, and what may be sent as what. Judged by content, never by a declared mime."""
 
+import re
 from dataclasses import dataclass, field
 
 from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
@@ -85,6 +86,15 @@ class Refusal:
     profile: str
     slug: str
     details: str
+
+
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+MIME = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !#-~]*"))?)*\s*', re.ASCII)
+
+
+def is_mime(given: str) -> bool:
+    """Whether it is a media type as headers carry it, with or without parameters, of at most 255 characters."""
+    return len(given) <= 255 and MIME.fullmatch(given) is not None
 
 
 IMAGE_FORMATS = {"jpeg": "image/jpeg", "png": "image/png"}

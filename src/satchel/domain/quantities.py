@@ -31,6 +31,11 @@ def duration(text: str) -> float:
     return float(found[1]) * SECONDS[found[2].lower()]
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of `a, b c`."""
+    return tuple(re.split(r"[,\s]+", text.strip(", \t\n"))) if text.strip(", \t\n") else ()
+
+
 def shown_size(size_: int) -> str:
     """For people: `100 MiB`, `2.1 GiB`, `17 bytes`."""
     power = min(4, max(0, size_.bit_length() - 1) // 10)
@@ -42,5 +47,5 @@ def shown_share(share_: float) -> str:
     return f"{share_ * 100:.1f} %".replace(".0 ", " ")
 
 
-PARSERS: dict[str, Callable[[str], int | float]] = {"bytes": size, "share": share}
-SHOWN: dict[str, Callable[..., str]] = {"bytes": shown_size, "share": shown_share}
+PARSERS: dict[str, Callable[[str], object]] = {"bytes": size, "share": share, "list": listed}
+SHOWN: dict[str, Callable[..., str]] = {"bytes": shown_size, "share": shown_share, "list": ", ".join}

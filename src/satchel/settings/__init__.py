@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from satchel import coreapp, db, postprocess, upstream, volume, webapp
+from satchel import coreapp, db, egress, postprocess, upstream, volume, webapp
 from satchel.domain import passwords, quantities
 from satchel.domain.errors import Fault
 from satchel.settings import onprem
@@ -26,6 +26,7 @@ SECTIONS: dict[str, type[Any]] = {
     "upstream": upstream.Config,
     "coreapp": coreapp.Config,
     "postprocess": postprocess.Config,
+    "egress": egress.Config,
 }
 PREFIX = "SATCHEL_"
 ADMIN_PASSWORD, ADMIN_PASSWORD_FILE = "SATCHEL_ADMIN_PASSWORD", "SATCHEL_ADMIN_PASSWORD_FILE"
@@ -47,6 +48,7 @@ class Settings:
     upstream: upstream.Config
     coreapp: coreapp.Config
     postprocess: postprocess.Config
+    egress: egress.Config
     origins: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

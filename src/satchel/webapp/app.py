@@ -14,6 +14,7 @@ from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
 from satchel.webapp.at_once import AtOnce
+from satchel.webapp.certificates import WebhookCa
 from satchel.webapp.contacts import Contacts
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
@@ -22,6 +23,7 @@ from satchel.webapp.listing import MediaListing, OneListed
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages, OneMessage
 from satchel.webapp.openapi import Document
+from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
 from satchel.webapp.settings import Application, Webhook
@@ -45,6 +47,9 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/messages/{id:path}", OneMessage(webapp), methods=["PUT"]),
         Route("/v1/contacts", Contacts(webapp), methods=["POST"]),
         Route("/v1/settings/application", Application(webapp), methods=["GET", "PATCH", "DELETE"]),
+        Route("/v1/settings/application/media/providers", Providers(webapp), methods=["GET", "POST"]),
+        Route("/v1/settings/application/media/providers/{name}", OneProvider(webapp), methods=["DELETE"]),
+        Route("/v1/certificates/webhooks/ca", WebhookCa(webapp), methods=["GET", "POST", "DELETE"]),
         Route("/v1/configs/webhook", Webhook(webapp), methods=["POST"]),
         Route("/v1/health", Health(webapp), methods=["GET"]),
         Route("/v1/metrics", Figures(webapp, ("metrics",)), methods=["GET"]),

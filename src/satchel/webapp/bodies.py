@@ -1,7 +1,6 @@
 """What they say over HTTP: bodies as a stream or as bounded JSON, headers with some sense."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from satchel.domain.errors import (
 )
 from satchel.domain.limits import BODY_IDLE as IDLE
 from satchel.domain.limits import BODY_SLOWEST as SLOWEST
+from satchel.domain.media import is_mime
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.multipart import Form, boundary_of
 
@@ -30,8 +30,6 @@ log = structlog.get_logger("satchel.webapp")
 Came = tuple[list[bytes], bool] | None
 """Blocks and whether more is to come; None when the client has gone."""
 JSON_BYTES = 1 << 20
-TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-CONTENT_TYPE = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !#-~]*"))?)*\s*', re.ASCII)
 
 
 async def stream(receive: Receive, direct: Direct | None = None) -> AsyncIterator[bytes]:
@@ -133,7 +131,7 @@ def mime_of(given: str) -> str:
     given = given.strip()
     if not given:
         raise Fault(PARAMETER_MISSING, "The header Content-Type is missing: it names the type of the file, such as image/jpeg.")
-    if len(given) > 255 or not CONTENT_TYPE.fullmatch(given):
+    if not is_mime(given):
         raise Fault(PARAMETER_INVALID, f"The header Content-Type is malformed: {given[:80]!r}; a type looks like image/jpeg.")
     return given
 
