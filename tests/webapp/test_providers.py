@@ -42,7 +42,8 @@ async def test_providers_are_kept_replaced_and_forgotten_and_never_show_a_secret
         [], {}, [BEARER, BASIC], "x", 5, [{**BEARER, "name": "a b"}], [{**BEARER, "name": ""}], [{**BEARER, "type": "ftp"}],
         [{"name": "a"}], [{"name": "a", "config": {}}], [{"name": "a", "config": {"bearer": 1}}],
         [{"name": "a", "config": {"bearer": "a\r\nb: c"}}],
-        [{"name": "a", "config": {"basic": {"username": "x"}}}], [{"name": "a", "config": {"bearer": "x", "basic": {"username": "a", "password": "b"}}}],
+        [{"name": "a", "config": {"basic": {"username": "x"}}}],
+        [{"name": "a", "config": {"bearer": "x", "basic": {"username": "a", "password": "b"}}}],
         [{**BEARER, "hosts": ["http://a"]}], [{**BEARER, "hosts": "a"}],
     ],
 )  # fmt: skip
