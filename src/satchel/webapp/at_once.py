@@ -22,7 +22,9 @@ from satchel.webapp.downloads import AT_ONCE, FILE_BLOCK, HEADERS, values_of
 log = structlog.get_logger("satchel.webapp")
 PREFIX = b"/v1/media/"
 LENGTH = len(PREFIX) + 36
-PLAIN = frozenset(b"accept accept-encoding accept-language authorization cache-control connection content-type host pragma user-agent".split())
+PLAIN = frozenset(
+    b"accept accept-encoding accept-language authorization cache-control connection content-type host pragma user-agent".split()
+)
 """Request headers that change nothing about the answer, and the token."""
 HEAD = STATUS[200] + b"%(more)b" + lines([*HEADERS, (b"x-request-id", b"%(request)b")]) + b"\r\n"
 
