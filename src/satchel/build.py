@@ -74,7 +74,7 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         await schema.migrate(db)
         folder = Folder(settings.volume_path, name, settings.volume.durability)
         await _settle_volume(settings, db, folder)
-        ports = wrap(_ports(settings, Timed(db), folder))
+        ports = wrap(_ports(settings, Timed(db), folder, name))
         for engine in (ports.transcoder, ports.egress, ports.upstream):
             stack.push_async_callback(engine.close)
         yield Opened(ports, name)
@@ -136,7 +136,7 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
         await db.write(lambda tx: setting_rows.put(tx, setting_rows.VOLUME_MARKED, True))
 
 
-def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
+def _ports(settings: Settings, db: Database, folder: Folder, name: str) -> Ports:
     from satchel.postprocess.children import Children
 
     rules = settings.postprocess.rules
@@ -154,6 +154,7 @@ def _ports(settings: Settings, db: Database, folder: Folder) -> Ports:
             high_water=settings.volume.high_water,
             rules=rules,
         ),
+        host=name,
     )
 
 
@@ -175,11 +176,11 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background worker over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, Messages
+    from satchel.coreapp.kinds import Callbacks, Links, Messages, Preparations
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    kinds: list[Kind] = [Messages(opened.ports), Callbacks(opened.ports)]
+    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Callbacks)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

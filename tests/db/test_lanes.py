@@ -10,12 +10,12 @@ from satchel.db.lanes import Claimed
 pytestmark = pytest.mark.anyio
 
 
-async def claim(db: Database, token: str, ttl: float = 30.0) -> Claimed | None:
-    return await db.write(lambda tx: lanes.claim(tx, "k", token, ttl), durable=False)
+async def claim(db: Database, token: str, ttl: float = 30.0, alone: bool = False) -> Claimed | None:
+    return await db.write(lambda tx: lanes.claim(tx, "k", token, ttl, alone), durable=False)
 
 
-async def claimed(db: Database, token: str, ttl: float = 30.0) -> Claimed:
-    lane = await claim(db, token, ttl)
+async def claimed(db: Database, token: str, ttl: float = 30.0, alone: bool = False) -> Claimed:
+    lane = await claim(db, token, ttl, alone)
     assert lane is not None
     return lane
 
@@ -75,17 +75,39 @@ async def test_a_restarted_worker_frees_its_own_lanes_and_only_those(db: Databas
 
 async def test_a_lane_that_kills_its_workers_is_leased_for_longer_each_time(db: Database) -> None:
     await db.write(lambda tx: lanes.wake(tx, "a", "k"))
-    ttls = [(await claimed(db, f"w/{n}", ttl=-1.0)).ttl(30.0) for n in range(9)]
+    lanes_ = [await claimed(db, f"w/{n}", ttl=-1.0, alone=n >= 2) for n in range(9)]
+    ttls = [lane.ttl(30.0) for lane in lanes_]
+    assert [lane.hopeless for lane in lanes_] == [False] * 7 + [True] * 2
     assert ttls[:2] == [30.0, 30.0]
     assert ttls[2:4] == [60.0, 120.0]
     assert max(ttls) == lanes.LONGEST_LEASE
     assert await db.read(lambda tx: lanes.left_by(tx, "w")) == []  # not freed at a restart either
 
 
+async def test_a_lane_that_was_claimed_twice_in_vain_is_claimed_alone_only(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    for n in range(2):
+        await claimed(db, f"w/{n}", ttl=-1.0)
+    assert await db.read(lambda tx: (lanes.due(tx, "k", 9), lanes.suspect(tx, "k"))) == (0, True)
+    assert await claim(db, "with others") is None
+    assert (await claimed(db, "alone", alone=True)).claims == 3
+
+
+async def test_a_claim_that_its_worker_survived_does_not_count(db: Database) -> None:
+    await db.write(lambda tx: lanes.wake(tx, "a", "k"))
+    for n in range(2):
+        await claimed(db, f"w/{n}", ttl=-1.0)
+    await db.write(lambda tx: lanes.survived(tx, "a"))
+    lane = await claimed(db, "w/2")
+    assert lane.claims == 2
+    await db.write(lambda tx: lanes.hand_back(tx, lane))
+    assert (await claimed(db, "w/3")).claims == 2
+
+
 async def test_a_settled_item_forgets_earlier_claims(db: Database) -> None:
     await db.write(lambda tx: lanes.wake(tx, "a", "k"))
     for n in range(3):
-        lane = await claimed(db, f"w/{n}", ttl=-1.0)
+        lane = await claimed(db, f"w/{n}", ttl=-1.0, alone=n == 2)
     await db.write(lambda tx: lanes.settled(tx, lane))
     assert (await lane_row(db))[2] == 0
 
@@ -103,3 +125,16 @@ async def test_next_due_is_seconds_from_now(db: Database) -> None:
     await db.write(lambda tx: lanes.release(tx, lane, 100.0))
     after = await db.read(lanes.next_due)
     assert after is not None and 0 < after <= 100.0
+
+
+async def test_parked_lanes_are_woken_by_what_they_wait_for_and_by_nothing_else(db: Database) -> None:
+    for name in ("a", "b", "c"):
+        await db.write(partial(lanes.wake, name=name, kind="k"))
+        lane = await claimed(db, name)
+        await db.write(partial(lanes.park, name=name, on="x" if name < "c" else "y"))
+        await db.write(partial(lanes.release, lane=lane, after=900.0))
+    assert await db.write(lambda tx: lanes.unpark(tx, "x", 1)) == ["a"]
+    assert await db.write(lambda tx: lanes.unpark(tx, "x", 500)) == ["b"]
+    assert [(await claimed(db, name)).name for name in "12"] == ["a", "b"]
+    assert await claim(db, "3") is None
+    assert await db.read(lambda tx: (lanes.parked(tx, "x"), lanes.parked(tx, "y"))) == (False, True)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from satchel import build
-from satchel.flows import Ports
+from satchel.db import Tx
+from satchel.flows import Ports, Settle, Settlement
 
 from ..conftest import Place
 from ..journeys.running import free_port
@@ -16,6 +17,18 @@ class Held:
 
     def check(self) -> None:
         pass
+
+
+async def settled(ports: Ports, settle: Settle | Settlement) -> bool:
+    """What the worker does with it, the lane apart."""
+
+    def both(tx: Tx) -> bool:
+        if not isinstance(settle, Settlement):
+            return settle(tx)
+        settle.ahead(tx)
+        return settle.settle(tx)
+
+    return await ports.db.write(both)
 
 
 @pytest.fixture

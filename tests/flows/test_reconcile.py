@@ -7,6 +7,7 @@ import pytest
 
 from satchel.domain.media import Rendition
 from satchel.flows import Ports, media_node, prepare, reconcile
+from satchel.flows.steps import Timeline
 
 from ..conftest import Place
 from .test_send import upload
@@ -35,7 +36,7 @@ async def test_a_file_without_a_row_is_told_once_it_is_old_and_never_deleted(por
 
 async def test_a_rendition_without_a_row_is_swept_once_it_is_old(ports: Ports, place: Place, photo: Path) -> None:
     folder = place.data_dir / "media" / "renditions"
-    made = await prepare.ensure(ports, await upload(ports, photo.read_bytes(), "image/jpeg"), "image")
+    made = await prepare.ensure(ports, await upload(ports, photo.read_bytes(), "image/jpeg"), "image", Timeline("test"))
     assert isinstance(made, Rendition)
     (folder / "stray").write_bytes(b"x")
     assert await reconcile.sweep_renditions(ports) == 0

@@ -18,9 +18,10 @@ from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROO
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, reading, send
+from satchel.flows.steps import Timeline
 
 from ..conftest import Place
-from .conftest import Held
+from .conftest import Held, settled
 
 pytestmark = pytest.mark.anyio
 TO = "12025550111"
@@ -46,7 +47,7 @@ async def accepted(ports: Ports, media: Media, kind: str = "document") -> messag
 
 
 async def settle(ports: Ports, item: messages.Waiting) -> None:
-    await ports.db.write(await send.deliver(ports, item, Held()))
+    await settled(ports, await send.deliver(ports, item, Held()))
 
 
 async def state_of(ports: Ports, item: messages.Waiting) -> tuple[str, int, float | None]:
@@ -81,9 +82,9 @@ async def test_after_a_day_the_message_fails_with_408(ports: Ports) -> None:
 
 async def test_a_bug_is_tried_for_a_day_and_then_fails_with_1000(ports: Ports) -> None:
     item = await accepted(ports, await upload(ports, b"x"))
-    await ports.db.write(send.put_off(item, ValueError("ours")))
+    await ports.db.write(send.put_off(item, ValueError("ours"), Timeline("test")))
     assert (await state_of(ports, item))[:2] == ("waiting", 1)
-    await ports.db.write(send.put_off(_with(item, 9, time.time() - GIVE_UP_SENDING - 1), ValueError("ours")))
+    await ports.db.write(send.put_off(_with(item, 9, time.time() - GIVE_UP_SENDING - 1), ValueError("ours"), Timeline("test")))
     (body,) = await told(ports)
     assert body["statuses"][0]["errors"][0]["code"] == 1000
 
@@ -99,9 +100,10 @@ async def test_a_lost_lease_stops_before_anything_leaves(ports: Ports) -> None:
 
 
 async def test_a_message_settled_twice_is_told_once(ports: Ports) -> None:
-    item = await accepted(ports, await upload(ports, b"not a picture"), "image")
-    settlement = await send.deliver(ports, item, Held())
-    assert [await ports.db.write(settlement), await ports.db.write(settlement)] == [True, False]
+    media = await upload(ports, b"not a picture")
+    await prepare.ensure(ports, media, "image", Timeline("test"))
+    settlement = await send.deliver(ports, await accepted(ports, media, "image"), Held())
+    assert [await settled(ports, settlement), await settled(ports, settlement)] == [True, False]
     assert len(await told(ports)) == 1
 
 
@@ -119,10 +121,10 @@ async def test_the_ceiling_is_exact_on_the_encrypted_size(ports: Ports, media_ty
 
 async def test_a_refusal_is_kept_and_a_rendition_keeps_its_key(ports: Ports, photo: Path) -> None:
     text, picture = await upload(ports, b"text"), await upload(ports, photo.read_bytes(), "image/jpeg")
-    refused = [await prepare.ensure(ports, text, "image") for _ in range(2)]
+    refused = [await prepare.ensure(ports, text, "image", Timeline("test")) for _ in range(2)]
     assert isinstance(refused[0], Refusal)
     assert refused[0] == refused[1]
-    made = [await prepare.ensure(ports, picture, "image") for _ in range(2)]
+    made = [await prepare.ensure(ports, picture, "image", Timeline("test")) for _ in range(2)]
     assert isinstance(made[0], Rendition)
     assert made[0] == made[1]
     assert repr(made[0].media_key) not in repr(made[0])
@@ -130,10 +132,10 @@ async def test_a_refusal_is_kept_and_a_rendition_keeps_its_key(ports: Ports, pho
 
 async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(ports: Ports, photo: Path) -> None:
     picture = await upload(ports, photo.read_bytes(), "image/jpeg")
-    first = await prepare.ensure(ports, picture, "image")
+    first = await prepare.ensure(ports, picture, "image", Timeline("test"))
     assert isinstance(first, Rendition)
     await ports.volume.delete(f"renditions/{first.file}")
-    again = await prepare.ensure(ports, picture, "image")
+    again = await prepare.ensure(ports, picture, "image", Timeline("test"))
     assert isinstance(again, Rendition)
     assert (again.id, again.media_key, again.sha256) == (first.id, first.media_key, first.sha256)
     assert await ports.volume.stat(f"renditions/{again.file}") is not None
@@ -141,7 +143,7 @@ async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(port
 
 async def test_the_same_bytes_uploaded_twice_share_a_rendition_until_the_last_is_deleted(ports: Ports, photo: Path) -> None:
     one, two = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(2)]
-    first, second = [await prepare.ensure(ports, media, "image") for media in (one, two)]
+    first, second = [await prepare.ensure(ports, media, "image", Timeline("test")) for media in (one, two)]
     assert first == second
     assert isinstance(first, Rendition)
     await media_node.delete(ports, one.id)
@@ -156,11 +158,11 @@ async def test_a_picture_changed_by_hand_does_not_speak_for_others_with_its_old_
     for bytes_ in (b"text now", photo.read_bytes()[:1000], SMALL_PNG):
         path.write_bytes(bytes_)
         with pytest.raises(Fault) as caught:
-            await prepare.ensure(ports, one, "image")
+            await prepare.ensure(ports, one, "image", Timeline("test"))
         assert caught.value.situation is MEDIA_CHANGED
     assert list((place.data_dir / "media" / "renditions").iterdir()) == []
     other = await upload(ports, photo.read_bytes(), "image/jpeg")
-    made = await prepare.ensure(ports, other, "image")
+    made = await prepare.ensure(ports, other, "image", Timeline("test"))
     assert isinstance(made, Rendition)
     assert made.mime == "image/jpeg"
 
@@ -170,9 +172,9 @@ async def test_a_full_volume_is_waited_for_and_then_told_with_1005(ports: Ports)
     waiting = replace(item, accepted_at=time.time() - WAIT_FOR_ROOM + 60)
     late = replace(item, accepted_at=time.time() - WAIT_FOR_ROOM - 1)
     full = replace(ports, volume=_Full(ports.volume))
-    await ports.db.write(await send.deliver(full, waiting, Held()))
+    await settled(ports, await send.deliver(full, waiting, Held()))
     assert (await state_of(ports, item))[0] == "waiting"
-    await ports.db.write(await send.deliver(full, late, Held()))
+    await settled(ports, await send.deliver(full, late, Held()))
     (body,) = await told(ports)
     assert body["statuses"][0]["errors"][0]["code"] == 1005
 
@@ -192,7 +194,7 @@ class _Full:
 
 async def test_many_deletes_of_the_same_bytes_at_once_leave_no_rendition(ports: Ports, place: Place, photo: Path) -> None:
     several = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(6)]
-    await prepare.ensure(ports, several[0], "image")
+    await prepare.ensure(ports, several[0], "image", Timeline("test"))
     await asyncio.gather(*(media_node.delete(ports, media.id) for media in several))
     assert list((place.data_dir / "media" / "renditions").iterdir()) == []
     assert await ports.db.read(lambda tx: tx.one("SELECT count(*) FROM rendition")) == (0,)
@@ -214,16 +216,16 @@ def _with(item: messages.Waiting, attempts: int, accepted_at: float | None = Non
 
 async def test_a_file_changed_by_hand_goes_out_as_it_is_now(ports: Ports, place: Place, photo: Path) -> None:
     one, other = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(2)]
-    before = await prepare.ensure(ports, one, "image")
+    before = await prepare.ensure(ports, one, "image", Timeline("test"))
     (place.data_dir / "media" / "shared" / one.id).write_bytes(SMALL_PNG)
     now = await reading.as_it_lies(ports, one)
     assert (now.size, now.id) == (len(SMALL_PNG), one.id)
-    after = await prepare.ensure(ports, now, "image")
+    after = await prepare.ensure(ports, now, "image", Timeline("test"))
     assert isinstance(before, Rendition)
     assert isinstance(after, Rendition)
     assert (before.mime, after.mime) == ("image/jpeg", "image/png")
     assert before.media_key != after.media_key
-    assert await prepare.ensure(ports, other, "image") == before
+    assert await prepare.ensure(ports, other, "image", Timeline("test")) == before
     assert await ports.db.read(lambda tx: media_rows.live(tx, one.id)) == now
 
 

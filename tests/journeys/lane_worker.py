@@ -62,6 +62,9 @@ class Crash:
     def broken(self, item: Item, error: Exception) -> Settle:
         raise error
 
+    def hopeless(self, item: Item) -> Settle:
+        raise AssertionError(f"{item} ended its workers")
+
     async def after(self, item: Item) -> None:
         pass
 

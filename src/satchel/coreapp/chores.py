@@ -9,11 +9,11 @@ from functools import partial
 
 import structlog
 
-from satchel.db import Tx, brake, callbacks, idempotency, lanes, messages, settings, tokens
+from satchel.db import Tx, brake, callbacks, idempotency, lanes, messages, preps, settings, tokens
 from satchel.domain.errors import Fault, Later
 from satchel.domain.limits import is_high
 from satchel.domain.quantities import shown_share, shown_size
-from satchel.flows import Ports, beat, media_node, reconcile
+from satchel.flows import Ports, beat, media_node, parking, reconcile
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
@@ -77,12 +77,21 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        for prune in (idempotency.prune, brake.prune, tokens.prune):
+        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune):
             await self._ports.db.write(prune, durable=False)
         for rows in (messages, callbacks):
             for name in await self._ports.db.read(rows.asleep):
-                log.error("lane_asleep", lane=name)
-                await self._ports.db.write(partial(lanes.wake, name=name, kind=rows.KIND))
+                await self._arm(name, rows.KIND)
+        for name in await self._ports.db.read(preps.asleep):
+            await self._arm(name, preps.kind_of(name))
+        for prep in await self._ports.db.read(preps.overslept):
+            for name in await self._ports.db.write(partial(parking.wake_all, prep_id=prep)):
+                log.error("lane_overslept", lane=name, prep=prep)
+
+    async def _arm(self, name: str, kind: str) -> None:
+        """Such a lane should not be: this makes good an error of ours."""
+        log.error("lane_asleep", lane=name)
+        await self._ports.db.write(partial(lanes.wake, name=name, kind=kind))
 
 
 def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:

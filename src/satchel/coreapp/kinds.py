@@ -1,9 +1,16 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
 from satchel.coreapp.leases import Lease
-from satchel.db import Tx, callbacks, messages
-from satchel.flows import Ports, Settle, media_node, send
+from satchel.db import Tx, callbacks, media, messages, preps
+from satchel.domain.errors import BUG, Fault
+from satchel.flows import Ports, Settle, Settlement, media_node, parking, send
 from satchel.flows import callbacks as telling
+from satchel.flows.steps import Timeline
+
+
+def _deadly(item: messages.Waiting | preps.Waiting, what: str) -> Fault:
+    """Said of an item whose workers died each time, also when nothing else was in work."""
+    return Fault(BUG, f"{what} ended Satchel's worker again and again and is not tried any more: see the log of Coreapp around {item.id}.")
 
 
 class Messages:
@@ -18,15 +25,51 @@ class Messages:
     def head(self, tx: Tx, lane: str) -> messages.Waiting | None:
         return messages.head(tx, lane)
 
-    async def work(self, item: messages.Waiting, lease: Lease) -> Settle:
+    async def work(self, item: messages.Waiting, lease: Lease) -> Settle | Settlement:
         return await send.deliver(self._ports, item, lease)
 
     def broken(self, item: messages.Waiting, error: Exception) -> Settle:
-        return send.put_off(item, error)
+        return send.put_off(item, error, Timeline(self._ports.host, item.attempts + 1))
+
+    def hopeless(self, item: messages.Waiting) -> Settle:
+        return send.failed(item, _deadly(item, "Sending this message"), Timeline(self._ports.host, item.attempts + 1))
 
     async def after(self, item: messages.Waiting) -> None:
         """The last message that needed a deleted media may just have left."""
-        await media_node.bury(self._ports)
+        if item.media_id is not None and await self._ports.db.read(lambda tx: media.is_going(tx, str(item.media_id)), alone=True):
+            await media_node.bury(self._ports)
+
+
+class Preparations:
+    """Bytes to be made ready."""
+
+    kind = preps.PREP
+    slots = 4
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def head(self, tx: Tx, lane: str) -> preps.Waiting | None:
+        return preps.head(tx, lane)
+
+    async def work(self, item: preps.Waiting, lease: Lease) -> Settle:
+        return await parking.work(self._ports, item, lease)
+
+    def broken(self, item: preps.Waiting, error: Exception) -> Settle:
+        return parking.put_off(self._ports, item)
+
+    def hopeless(self, item: preps.Waiting) -> Settle:
+        return parking.hopeless(self._ports, item, _deadly(item, "Preparing this media"))
+
+    async def after(self, item: preps.Waiting) -> None:
+        """Whoever waited is awake."""
+
+
+class Links(Preparations):
+    """Links to be fetched: they wait for others, so they have slots of their own."""
+
+    kind = preps.LINK
+    slots = 8
 
 
 class Callbacks:
@@ -46,6 +89,9 @@ class Callbacks:
 
     def broken(self, item: callbacks.Waiting, error: Exception) -> Settle:
         return telling.put_off(item)
+
+    def hopeless(self, item: callbacks.Waiting) -> Settle:
+        return lambda tx: callbacks.finish(tx, item.id, "dead")
 
     async def after(self, item: callbacks.Waiting) -> None:
         """Nothing hangs on a callback."""

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from satchel.db import Database, lanes
+from satchel.db import Database, Tx, lanes
 from satchel.db.lanes import Claimed
 from satchel.domain.errors import Later
 from satchel.flows import LeaseLost
 
 log = structlog.get_logger("satchel.coreapp")
+Look = Callable[[Tx, Claimed], Any]
 MARGIN = 0.2
 """Share of the ttl before its end from which no outside effect starts any more."""
 
@@ -44,17 +47,32 @@ class Leases:
         self._ttl = ttl
         self._held: set[Lease] = set()
 
-    async def claim(self, kind: str, token: str) -> Lease | None:
-        """Lease the lane that is due longest."""
+    async def claim(self, kind: str, token: str, look: Look, alone: bool) -> tuple[Lease, Any] | tuple[None, None]:
+        """Lease the lane that is due longest and look at its head; None for both when none is due. See `lanes.claim`.
+
+        A head of None means that the lane was released at once.
+        """
         began = _boot_time()
-        lane = await self._db.write(lambda tx: lanes.claim(tx, kind, token, self._ttl), durable=False)
-        if lane is None:
-            return None
+
+        def take(tx: Tx) -> tuple[Claimed, Any] | None:
+            lane = lanes.claim(tx, kind, token, self._ttl, alone)
+            return None if lane is None else (lane, look(tx, lane))
+
+        taken = await self._db.write(take, durable=False)
+        if taken is None:
+            return None, None
+        lane, item = taken
         lease = Lease(lane, lane.ttl(self._ttl), began)
+        if item is None:
+            return lease, None
         self._held.add(lease)
         if lease.ttl > self._ttl:
             await self._extend(lease)
-        return lease
+        return lease, item
+
+    def held(self) -> list[Lease]:
+        """Every lane in work."""
+        return list(self._held)
 
     def drop(self, lease: Lease) -> None:
         """The lane was released, or is left to run out."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol
 
@@ -9,8 +10,9 @@ import structlog
 
 from satchel.coreapp.leases import Lease, Leases
 from satchel.db import Database, Tx, lanes
+from satchel.db.lanes import Claimed
 from satchel.domain.errors import Later
-from satchel.flows import LeaseLost, Settle
+from satchel.flows import LeaseLost, Settle, Settlement
 
 log = structlog.get_logger("satchel.coreapp")
 BUDGET = 50
@@ -41,18 +43,24 @@ class Kind(Protocol):
     def head(self, tx: Tx, lane: str) -> Any:
         """The first unfinished item, or None."""
 
-    async def work(self, item: Any, lease: Lease) -> Settle:
+    async def work(self, item: Any, lease: Lease) -> Settle | Settlement:
         """Do the item's outside effects; what is left is one transaction."""
 
     def broken(self, item: Any, error: Exception) -> Settle:
         """What becomes of an item whose work raised something nobody foresaw."""
+
+    def hopeless(self, item: Any) -> Settle:
+        """The end of an item whose workers died each time, also when nothing else was in work there."""
 
     async def after(self, item: Any) -> None:
         """Once the item is settled. May be skipped by a crash."""
 
 
 class Worker:
-    """`name`: of this instance, the same over restarts; `kinds`: the lanes it runs."""
+    """`name`: of this instance, the same over restarts; `kinds`: the lanes it runs.
+
+    A lane whose workers died again and again may be a victim of its neighbours: from its third claim on it is run while nothing else is.
+    """
 
     def __init__(self, db: Database, kinds: list[Kind], name: str, ttl: float) -> None:
         self._db = db
@@ -60,6 +68,8 @@ class Worker:
         self._name = name
         self._leases = Leases(db, ttl)
         self._running: dict[str, set[asyncio.Task[None]]] = {kind.kind: set() for kind in kinds}
+        self._survived: list[str] = []
+        self._clearing = False
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -73,15 +83,68 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 try:
+                    await self._forgive()
+                    if suspects := await self._db.read(self._suspects):
+                        await self._run_alone(suspects)
                     await self._start_due()
                     await self._wait()
                 except Later as later:
                     log.warning("database_down", details=later.details)
                     await self._pause(BREATH)
-            if tasks := set().union(*self._running.values()):
-                await asyncio.wait(tasks, timeout=GRACE)
+            await self._leave()
         finally:
             keeper.cancel()
+
+    async def _leave(self) -> None:
+        """Let the heads in work come to their end; those that do not are handed back, and did not kill anybody."""
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=GRACE)
+        left = self._leases.held()
+        for task in self._tasks():
+            task.cancel()
+        await asyncio.gather(*self._tasks(), return_exceptions=True)
+        try:
+            for lease in left:
+                await self._db.write(partial(lanes.hand_back, lane=lease.lane), durable=False)
+            await self._forgive()
+        except Later as later:
+            log.warning("database_down", details=later.details)
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return set().union(*self._running.values())
+
+    async def _forgive(self) -> None:
+        """Claims that came to nothing while we live do not count against their lanes."""
+        while self._survived:
+            await self._db.write(partial(lanes.survived, name=self._survived[-1]), durable=False)
+            self._survived.pop()
+
+    def _suspects(self, tx: Tx) -> list[Kind]:
+        return [kind for kind in self._kinds if lanes.suspect(tx, kind.kind)]
+
+    async def _run_alone(self, kinds: list[Kind]) -> None:
+        """Run lanes that may kill their worker, one at a time, while nothing else is in work here."""
+        self._clearing = True
+        try:
+            await self._until_done(self._tasks())
+        finally:
+            self._clearing = False
+        for kind in kinds:
+            if not self._stopping.is_set():
+                await self._until_done({self._start(kind, self._run_suspect(kind))})
+
+    async def _until_done(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Wait for all of them, or for `stop`."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while (tasks := {task for task in tasks if not task.done()}) and not stopping.done():
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+    def _start(self, kind: Kind, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running[kind.kind].add(task)
+        task.add_done_callback(self._running[kind.kind].discard)
+        return task
 
     async def _free_own(self) -> None:
         """Lanes that our earlier life held are free at once: nobody else bears this name."""
@@ -100,9 +163,7 @@ class Worker:
             if (free := kind.slots - len(tasks)) <= 0:
                 continue
             for _ in range(await self._db.read(partial(lanes.due, kind=kind.kind, limit=free))):
-                task = asyncio.create_task(self._run_slot(kind))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                self._start(kind, self._run_slot(kind))
 
     async def _wait(self) -> None:
         after = await self._db.read(lanes.next_due)
@@ -123,35 +184,56 @@ class Worker:
 
     async def _run_slot(self, kind: Kind) -> None:
         """One lane after the other while some are due."""
-        while not self._stopping.is_set():
-            try:
-                lease = await self._leases.claim(kind.kind, f"{self._name}/{uuid.uuid4().hex}")
-            except Later:
+        while not self._closing:
+            if not await self._run_next(kind, alone=False):
                 return
-            if lease is None:
-                return
-            try:
-                await self._run_lane(kind, lease)
-            except LeaseLost:
-                log.warning("lease_lost", lane=lease.lane.name)
-            except Later as later:  # in SETTLE or around it the outcome is unknown: the lease runs out, and whoever claims next looks
-                log.warning("claim_dropped", lane=lease.lane.name, details=later.details)
-            except Exception:
-                log.exception("unexpected", lane=lease.lane.name)
-            finally:
-                self._leases.drop(lease)
 
-    async def _run_lane(self, kind: Kind, lease: Lease) -> None:
-        item = await self._db.write(lambda tx: self._look(tx, kind, lease, 0), durable=False)
+    async def _run_suspect(self, kind: Kind) -> None:
+        await self._run_next(kind, alone=True)
+
+    async def _run_next(self, kind: Kind, alone: bool) -> bool:
+        """Claim a lane and run it; False when none is to be had."""
+        try:
+            lease, item = await self._leases.claim(kind.kind, f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind), alone)
+        except Later:
+            return False
+        if lease is None:
+            return False
+        try:
+            await self._run_lane(kind, lease, item)
+        except LeaseLost:
+            log.warning("lease_lost", lane=lease.lane.name)
+            self._survived.append(lease.lane.name)
+        except Later as later:  # in SETTLE or around it the outcome is unknown: the lease runs out, and whoever claims next looks
+            log.warning("claim_dropped", lane=lease.lane.name, details=later.details)
+            self._survived.append(lease.lane.name)
+        except Exception:
+            log.exception("unexpected", lane=lease.lane.name)
+        finally:
+            self._leases.drop(lease)
+        return True
+
+    @property
+    def _closing(self) -> bool:
+        """Whether slots are to end with the item they have."""
+        return self._clearing or self._stopping.is_set()
+
+    async def _run_lane(self, kind: Kind, lease: Lease, item: Any) -> None:
         done = 0
         while item is not None:
-            settle = await self._work(kind, item, lease)
+            if done == 0 and lease.lane.hopeless:
+                log.error("item_ends_its_workers", lane=lease.lane.name, item=item.id, claims=lease.lane.claims)
+                settle: Settle | Settlement = kind.hopeless(item)
+            else:
+                settle = await self._work(kind, item, lease)
             lease.check()
             done += 1
-            settled, item = item, await self._db.write(partial(self._settle, kind=kind, lease=lease, settle=settle, done=done))
+            whole = settle if isinstance(settle, Settlement) else Settlement(settle, _nothing)
+            fn = partial(self._settle, kind=kind, lease=lease, settlement=whole, done=done)
+            settled, item = item, await self._db.write(fn, durable=whole.durable)
             await self._after(kind, settled)
 
-    async def _work(self, kind: Kind, item: Item, lease: Lease) -> Settle:
+    async def _work(self, kind: Kind, item: Item, lease: Lease) -> Settle | Settlement:
         try:
             return await kind.work(item, lease)
         except (LeaseLost, Later):
@@ -169,26 +251,30 @@ class Worker:
         except Exception:
             log.exception("unexpected", item=item.id)
 
-    def _settle(self, tx: Tx, kind: Kind, lease: Lease, settle: Settle, done: int) -> Any:
-        """One durable transaction an item: fence, finish with its effects, look at the next."""
+    def _settle(self, tx: Tx, kind: Kind, lease: Lease, settlement: Settlement, done: int) -> Any:
+        """One transaction an item: fence, finish with its effects, look at the next."""
+        settlement.ahead(tx)
         if not lanes.fence(tx, lease.lane):
             raise LeaseLost(lease.lane.name)
-        settle(tx)
         lanes.settled(tx, lease.lane)
-        return self._next(tx, kind, lease, done)
+        settlement.settle(tx)
+        return self._next(tx, kind, lease.lane, done)
 
-    def _look(self, tx: Tx, kind: Kind, lease: Lease, done: int) -> Any:
-        if not lanes.fence(tx, lease.lane):
-            raise LeaseLost(lease.lane.name)
-        return self._next(tx, kind, lease, done)
+    def _first(self, tx: Tx, lane: Claimed, kind: Kind) -> Any:
+        """In the claim's transaction, whose lock on the lane stands for a fence."""
+        return self._next(tx, kind, lane, 0)
 
-    def _next(self, tx: Tx, kind: Kind, lease: Lease, done: int) -> Any:
+    def _next(self, tx: Tx, kind: Kind, lane: Claimed, done: int) -> Any:
         """The head if it is due and there is budget left; else the lane is released for when it will be."""
-        head = kind.head(tx, lease.lane.name)
+        head = kind.head(tx, lane.name)
         if head is None:
-            lanes.release(tx, lease.lane, None)
-        elif head.due_in > 0 or done >= BUDGET or self._stopping.is_set():
-            lanes.release(tx, lease.lane, max(0.0, head.due_in))
+            lanes.release(tx, lane, None)
+        elif head.due_in > 0 or done >= BUDGET or self._closing:
+            lanes.release(tx, lane, max(0.0, head.due_in))
         else:
             return head
         return None
+
+
+def _nothing(tx: Tx) -> None:
+    """Most settles need no lock before their lane's."""

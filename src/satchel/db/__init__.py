@@ -23,7 +23,7 @@ class Config:
 class Tx(ABC):
     """One running transaction. SQL takes `:name` parameters; `:now` is the database's clock, in seconds since 1970.
 
-    `{for_update}` and `{skip_locked}` become row locks where the engine has them. `woke` says that a lane was woken.
+    `{for_update}`, `{for_share}` and `{skip_locked}` become row locks where the engine has them. `woke` says that a lane was woken.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""The lane table: ordered lines of work, leased by token. The items stand in their own tables (messages, callbacks).
+"""The lane table: ordered lines of work, leased by token. The items stand in their own tables (messages, preparations, callbacks).
 
 The order of statements is the protocol: wake before the item is inserted, lock before a look, and the token is the fence.
+Several lanes are locked in the order of the path (preparations, messages, callbacks) and by name.
 """
 
 from collections.abc import Iterable
@@ -9,8 +10,12 @@ from dataclasses import dataclass
 from satchel.db import Tx
 
 PATIENT_AFTER = 3
-"""From this claim in a row without a settled item a lane's lease grows, so that an item that kills its worker does not loop."""
+"""From this claim in a row without a settled item a lane is run alone in its process and its lease grows: its head may kill its worker."""
+LAST_CLAIM = 7
+"""After so many claims in a row, five of them alone, the head of the lane is not tried any more."""
 LONGEST_LEASE = 900.0
+SUSPECT = f"claims >= {PATIENT_AFTER - 1}"
+"""Written as in the partial index. `claims` counts what was not settled, so the next claim is one more."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,11 @@ class Claimed:
     def ttl(self, base: float) -> float:
         """Seconds a lease of this lane lasts."""
         return base if self.claims < PATIENT_AFTER else max(base, min(LONGEST_LEASE, base * 2.0 ** (self.claims - PATIENT_AFTER + 1)))
+
+    @property
+    def hopeless(self) -> bool:
+        """Its head ended its worker each time, also when nothing else was in work there."""
+        return self.claims > LAST_CLAIM
 
 
 def wake(tx: Tx, name: str, kind: str) -> None:
@@ -45,8 +55,18 @@ def wake_all(tx: Tx, names: Iterable[str], kind: str) -> None:
 
 
 def due(tx: Tx, kind: str, limit: int) -> int:
-    """How many lanes of this kind are due, counted up to `limit`."""
-    return len(tx.all("SELECT name FROM lane WHERE kind = :kind AND run_at <= :now ORDER BY run_at LIMIT :limit", kind=kind, limit=limit))
+    """How many lanes of this kind are due, counted up to `limit`, those that must be run alone apart."""
+    rows = tx.all(
+        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now AND NOT {SUSPECT} ORDER BY run_at LIMIT :limit",
+        kind=kind,
+        limit=limit,
+    )
+    return len(rows)
+
+
+def suspect(tx: Tx, kind: str) -> bool:
+    """Whether a lane of this kind is due that must be run alone."""
+    return tx.one(f"SELECT 1 FROM lane WHERE kind = :kind AND run_at <= :now AND {SUSPECT} LIMIT 1", kind=kind) is not None
 
 
 def next_due(tx: Tx) -> float | None:
@@ -55,11 +75,12 @@ def next_due(tx: Tx) -> float | None:
     return None if row is None else row[0]
 
 
-def claim(tx: Tx, kind: str, token: str, ttl: float) -> Claimed | None:
-    """Lease the lane that has been due longest."""
+def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool = False) -> Claimed | None:
+    """Lease the lane that has been due longest. `alone`: one of those that must be, else one of the others."""
     row = tx.one(
         "UPDATE lane SET lease = :token, run_at = :now + :ttl, claims = claims + 1 WHERE name = (SELECT name FROM lane "
-        "WHERE kind = :kind AND run_at <= :now ORDER BY run_at LIMIT 1 {skip_locked}) RETURNING name, claims",
+        f"WHERE kind = :kind AND run_at <= :now AND {'' if alone else 'NOT '}{SUSPECT} ORDER BY run_at LIMIT 1 {{skip_locked}}) "
+        "RETURNING name, claims",
         kind=kind,
         token=token,
         ttl=ttl,
@@ -73,14 +94,51 @@ def fence(tx: Tx, lane: Claimed) -> bool:
 
 
 def settled(tx: Tx, lane: Claimed) -> None:
-    """An item of the lane came to an end or was put off in order: forget earlier claims."""
-    tx.run("UPDATE lane SET claims = 0 WHERE name = :name AND claims <> 0", name=lane.name)
+    """An item of the lane comes to an end or is put off in order: forget earlier claims, and what it was parked on."""
+    tx.run("UPDATE lane SET claims = 0, parked_on = NULL WHERE name = :name AND claims <> 0", name=lane.name)
+
+
+def survived(tx: Tx, name: str) -> None:
+    """A claim came to nothing and its worker lives: it does not count."""
+    tx.run("UPDATE lane SET claims = claims - 1 WHERE name = :name AND claims > 0", name=name)
+
+
+def hand_back(tx: Tx, lane: Claimed) -> None:
+    """The worker stops in the middle of an item: the lane is due at once, and the claim does not count."""
+    tx.run(
+        "UPDATE lane SET lease = NULL, run_at = :now, claims = claims - 1 WHERE name = :name AND lease = :token",
+        name=lane.name,
+        token=lane.token,
+    )
+    tx.woke = True
+
+
+def park(tx: Tx, name: str, on: str) -> None:
+    """The head of a lane that is ours waits for something; the lane is then released for when it gives up."""
+    tx.run("UPDATE lane SET parked_on = :on WHERE name = :name", name=name, on=on)
+
+
+def unpark(tx: Tx, on: str, limit: int) -> list[str]:
+    """Wake lanes that are parked on something, `limit` at the most, and lock them; those that are leased are only told."""
+    names = [
+        row[0] for row in tx.all("SELECT name FROM lane WHERE parked_on = :on ORDER BY name LIMIT :limit {for_update}", on=on, limit=limit)
+    ]
+    for name in names:
+        tx.run("UPDATE lane SET parked_on = NULL, run_at = CASE WHEN lease IS NULL THEN :now ELSE run_at END WHERE name = :name", name=name)
+    tx.woke = tx.woke or bool(names)
+    return names
+
+
+def parked(tx: Tx, on: str) -> bool:
+    """Whether a lane waits for something."""
+    return tx.one("SELECT 1 FROM lane WHERE parked_on = :on LIMIT 1", on=on) is not None
 
 
 def release(tx: Tx, lane: Claimed, after: float | None) -> None:
-    """Give the lane back; due in `after` seconds, or not at all (None)."""
+    """Give the lane back; due in `after` seconds, or not at all (None). A claim that found nothing to do does not count."""
     tx.run(
-        "UPDATE lane SET lease = NULL, claims = 0, run_at = :now + CAST(:after AS double precision) WHERE name = :name AND lease = :token",
+        "UPDATE lane SET lease = NULL, claims = CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END, "
+        "run_at = :now + CAST(:after AS double precision) WHERE name = :name AND lease = :token",
         name=lane.name,
         token=lane.token,
         after=after,

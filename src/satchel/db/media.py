@@ -81,6 +81,11 @@ def looked_again(tx: Tx, before: Media, found: Media) -> None:
     )
 
 
+def is_going(tx: Tx, media_id: str) -> bool:
+    """Whether its bytes wait for the last message that needs them."""
+    return tx.one("SELECT 1 FROM media WHERE id = :id AND state = 'deleting'", id=media_id) is not None
+
+
 def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
     """Media being deleted that no accepted send needs any more."""
     rows = tx.all(

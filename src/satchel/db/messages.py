@@ -13,7 +13,11 @@ KIND = "msg"
 
 @dataclass(frozen=True)
 class Waiting:
-    """The head of a recipient's lane. `due_in`: seconds until it may run, 0 or less when now; `accepted_at`: wall time."""
+    """The head of a recipient's lane. `due_in`: seconds until it may run, 0 or less when now; `accepted_at`: wall time.
+
+    `seq`: its number; `media_id`: also of what its link led to; `prep`: the preparation it waits for or waited for
+    last, for `parked` seconds; `retries`: how often an operator has asked for it again.
+    """
 
     id: str
     message: Outgoing
@@ -21,6 +25,17 @@ class Waiting:
     attempts: int
     accepted_at: float
     due_in: float
+    seq: int
+    accepted_net: float
+    media_id: str | None
+    prep: str | None
+    parked: float
+    retries: int
+
+    @property
+    def lane(self) -> str:
+        """Its recipient's."""
+        return lane_of(self.message.to)
 
 
 def lane_of(wa_id: str) -> str:
@@ -28,32 +43,39 @@ def lane_of(wa_id: str) -> str:
     return f"msg:{wa_id}"
 
 
-def add(tx: Tx, message_id: str, message: Outgoing, upstream: str, world: str | None, now_net: float) -> None:
+def wake(tx: Tx, wa_id: str) -> None:
+    """Make a recipient's lane due."""
+    lanes.wake(tx, lane_of(wa_id), KIND)
+
+
+def add(tx: Tx, message_id: str, message: Outgoing, upstream: str, world: str | None, now_net: float, retries: int = 0) -> None:
     """Accept a message: wake the recipient's lane, then insert, in this order."""
     lane = lane_of(message.to)
     lanes.wake(tx, lane, KIND)
     tx.run(
-        "INSERT INTO message (id, direction, wa_id, type, body, media_id, upstream, world, state, "
-        "accepted_net, accepted_at, lane, attempts) "
-        "VALUES (:id, 'out', :wa_id, :type, :body, :media_id, :upstream, :world, 'waiting', :now_net, :now_at, :lane, 0)",
+        "INSERT INTO message (id, direction, wa_id, type, body, media_id, link, upstream, world, state, "
+        "accepted_net, accepted_at, lane, attempts, retries) "
+        "VALUES (:id, 'out', :wa_id, :type, :body, :media_id, :link, :upstream, :world, 'waiting', :now_net, :now_at, :lane, 0, :retries)",
         id=message_id,
         wa_id=message.to,
         type=message.type,
         body=msgspec.json.encode(message).decode(),
         media_id=message.media_id,
+        link=message.link,
         upstream=upstream,
         world=world,
         now_net=now_net,
         now_at=time.time(),
         lane=lane,
+        retries=retries,
     )
 
 
 def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished message of a lane."""
     row = tx.one(
-        "SELECT id, body, world, attempts, accepted_at, coalesce(not_before - :now, 0) FROM message "
-        "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
+        "SELECT id, body, world, attempts, accepted_at, coalesce(not_before - :now, 0), seq, accepted_net, media_id, prep, "
+        "coalesce(:now - parked, 0), retries FROM message WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )
     if row is None:
@@ -61,7 +83,7 @@ def head(tx: Tx, lane: str) -> Waiting | None:
     return Waiting(row[0], msgspec.json.decode(row[1], type=Outgoing), *row[2:])
 
 
-def handed(tx: Tx, message_id: str, rendition_id: str, copy_id: str) -> bool:
+def handed(tx: Tx, message_id: str, rendition_id: str | None, copy_id: str | None) -> bool:
     """The upstream has it; False when the message was finished before."""
     return (
         tx.run(
@@ -80,15 +102,54 @@ def failed(tx: Tx, message_id: str) -> bool:
 
 
 def again(tx: Tx, message_id: str, after: float) -> bool:
-    """Another try in `after` seconds; False when the message was finished before."""
+    """Another try in `after` seconds, from the beginning; False when the message was finished before."""
     return (
         tx.run(
-            "UPDATE message SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'",
+            "UPDATE message SET attempts = attempts + 1, not_before = :now + :after, prep = NULL, parked = NULL "
+            "WHERE id = :id AND state = 'waiting'",
             id=message_id,
             after=after,
         )
         == 1
     )
+
+
+def park(tx: Tx, message_id: str, prep: str, after: float) -> bool:
+    """It waits for a preparation, `after` seconds at the most; False when the message was finished before."""
+    return (
+        tx.run(
+            "UPDATE message SET prep = :prep, parked = CASE WHEN prep = :prep THEN parked ELSE :now END, not_before = :now + :after "
+            "WHERE id = :id AND state = 'waiting'",
+            id=message_id,
+            prep=prep,
+            after=after,
+        )
+        == 1
+    )
+
+
+def unpark(tx: Tx, lane: str, prep: str, media_id: str | None, upto: int | None) -> None:
+    """What it waited for has ended. `media_id`: where its link led to, if it was accepted as number `upto` or before."""
+    tx.run(
+        "UPDATE message SET not_before = NULL, media_id = CASE WHEN seq <= :upto THEN coalesce(:media_id, media_id) ELSE media_id END "
+        "WHERE lane = :lane AND state = 'waiting' AND prep = :prep",
+        lane=lane,
+        prep=prep,
+        media_id=media_id,
+        upto=upto or 0,
+    )
+
+
+def last(tx: Tx) -> int:
+    """The highest number of a message so far."""
+    row = tx.one("SELECT max(seq) FROM message")
+    return (row and row[0]) or 0
+
+
+def take_back(tx: Tx, message_id: str) -> tuple[Outgoing, int] | None:
+    """Remove a message that failed before the upstream had it; what it said and how often it had been tried again."""
+    row = tx.one("DELETE FROM message WHERE id = :id AND state = 'failed' RETURNING body, retries", id=message_id)
+    return None if row is None else (msgspec.json.decode(row[0], type=Outgoing), row[1])
 
 
 def recipient(tx: Tx, message_id: str) -> str | None:

@@ -49,7 +49,7 @@ def _translate(sql: str) -> str:
             return str(literal).replace("%", "%%")
         return NOW if name == "now" else f"%({name})s"
 
-    locks = sql.replace("{for_update}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
+    locks = sql.replace("{for_update}", "FOR UPDATE").replace("{for_share}", "FOR SHARE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
     return TOKEN.sub(swap, locks)
 
 

@@ -43,7 +43,7 @@ AWAY = (
 
 @lru_cache(maxsize=512)
 def _translate(sql: str) -> str:
-    return sql.replace("{for_update}", "").replace("{skip_locked}", "")
+    return sql.replace("{for_update}", "").replace("{for_share}", "").replace("{skip_locked}", "")
 
 
 class SqliteTx(Tx):

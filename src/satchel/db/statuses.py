@@ -18,3 +18,8 @@ def record(tx: Tx, status: Status) -> bool:
         fault=None if status.fault is None else msgspec.json.encode(errors_of(status.fault)).decode(),
     )
     return new == 1 and all(ORDER[known] < ORDER[status.status] for known in higher)
+
+
+def forget_failure(tx: Tx, message_id: str) -> None:
+    """The message is tried again: what comes now is told."""
+    tx.run("DELETE FROM status WHERE message_id = :id AND status = 'failed'", id=message_id)

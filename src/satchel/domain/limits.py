@@ -4,6 +4,7 @@ from satchel.domain.quantities import shown_share
 
 KB = 1 << 10
 MB = 1 << 20
+HOUR = 3600.0
 DAY = 86_400.0
 
 UPLOAD_BYTES = 100 * MB

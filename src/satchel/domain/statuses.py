@@ -14,18 +14,20 @@ ANNOUNCED = {"sent": False, "delivered": True, "read": True}
 
 @dataclass(frozen=True)
 class Status:
-    """`at_net`: network time in seconds; `recipient`: digits; `fault`: why it failed."""
+    """`at_net`: network time in seconds; `recipient`: digits; `fault`: why it failed; `attempt`: from 1, more after a retry."""
 
     message_id: str
     recipient: str
     status: str
     at_net: float
     fault: Fault | None = None
+    attempt: int = 1
 
     @property
     def cause(self) -> str:
         """What its callback is made once for."""
-        return f"status:{self.message_id}:{self.status}"
+        again = "" if self.attempt == 1 else f":{self.attempt}"
+        return f"status:{self.message_id}:{self.status}{again}"
 
 
 def errors_of(fault: Fault) -> list[dict[str, Any]]:

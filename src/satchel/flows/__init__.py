@@ -1,8 +1,9 @@
 """One file per path: the only place where the order of steps is written. Flows take one frozen `Ports` first."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from satchel.db import Database, Tx
 from satchel.domain.plans import Rules
@@ -10,6 +11,8 @@ from satchel.egress import Egress
 from satchel.postprocess import Transcoder
 from satchel.upstream import Upstream
 from satchel.volume import Volume
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,30 @@ class Limits:
     rules: Rules
 
 
+class Flights:
+    """What several ask for at once is done once in this process, for all of them."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def once(self, key: Hashable, do: Callable[[], Awaitable[T]]) -> T:
+        """What `do` brings, or what it brings to whoever came first with this key and is not done. One that gives up stops nobody."""
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.ensure_future(do())
+            task.add_done_callback(lambda done: self._landed(key, done))
+        result: T = await asyncio.shield(task)
+        return result
+
+    def _landed(self, key: Hashable, done: "asyncio.Task[Any]") -> None:
+        del self._running[key]
+        if not done.cancelled():
+            done.exception()  # also when nobody waits for it any more
+
+
 @dataclass(frozen=True)
 class Ports:
-    """The engines, built once in build.py."""
+    """The engines, built once in build.py. `host`: the name of this instance; `flights`: uploads under way."""
 
     db: Database
     volume: Volume
@@ -36,6 +60,8 @@ class Ports:
     upstream: Upstream
     egress: Egress
     limits: Limits
+    host: str
+    flights: Flights = field(default_factory=Flights)
 
 
 class Lease(Protocol):
@@ -47,6 +73,18 @@ class Lease(Protocol):
 
 Settle = Callable[[Tx], bool]
 """Finishes an item or puts it off, with its effects; False, and no effect, when the item was finished before."""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A `Settle` with more to say. `ahead`: run before the lane is locked, for rows that come before it in the order of locks.
+
+    `durable`: False for what may be lost in a crash of the machine, since the item is then merely worked on again.
+    """
+
+    settle: Settle
+    ahead: Callable[[Tx], None]
+    durable: bool = True
 
 
 class LeaseLost(Exception):

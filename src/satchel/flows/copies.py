@@ -15,24 +15,35 @@ SLACK = 60.0
 """Seconds by which a copy may be older than new and still count as new."""
 
 
+def fresh(copy: StoredCopy | None, now_net: float) -> bool:
+    """Whether a copy's 14 days have just begun."""
+    return copy is not None and copy.expires_net >= now_net + COPY_LIFE - SLACK
+
+
 async def ensure(ports: Ports, rendition: Rendition, media: Media, lease: Lease) -> StoredCopy:
-    """The live copy, if its 14 days have just begun; else one that the upstream confirms or stores now.
+    """The live copy, if its 14 days have just begun; else one that the upstream confirms or stores now, once for all who ask meanwhile.
 
     Raises `Fault(TOO_LARGE_TO_SEND)` for a rendition over its ceiling, and what the volume and the upstream raise.
     """
     _check_ceiling(rendition)
+    lease.check()
+    key = key_of_rendition(rendition, media)
+    return await ports.flights.once((rendition.id, key), lambda: _placed(ports, rendition, key))
+
+
+async def _placed(ports: Ports, rendition: Rendition, key: str) -> StoredCopy:
+    """Look only now: the one who was first may have ended just before. A copy put twice is one copy, so no lease is asked any more."""
     name = ports.upstream.name
     known, now_net = await ports.db.read(lambda tx: (rows.live(tx, rendition.id, name), settings.network_now(tx)))
-    if known is not None and known.expires_net >= now_net + COPY_LIFE - SLACK:
+    if known is not None and fresh(known, now_net):
         return known
-    async with ports.volume.local(key_of_rendition(rendition, media)) as path:
-        lease.check()
+    async with ports.volume.local(key) as path:
         try:
             placed = await ports.upstream.put(rendition, path, known.address if known else None)
         except Fault as fault:
             if fault.situation is not MEDIA_CHANGED or rendition.file is None:
                 raise
-            await ports.volume.delete(key_of_rendition(rendition, media))  # it is ours and damaged: made again at the next try
+            await ports.volume.delete(key)  # it is ours and damaged: made again at the next try
             raise Later(MEDIA_CHANGED, "What had been made of the file was damaged on the media volume and is made again.") from fault
     copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net)
     return await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))

@@ -1,12 +1,15 @@
 """What the upstream reports: verified, kept once, and absorbed in the storing transaction."""
 
+import time
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from satchel.db import Tx, messages, settings
+from satchel.db import Tx, messages, settings, steps
 from satchel.db import upstream_events as rows
 from satchel.domain.statuses import ORDER, Status
+from satchel.domain.steps import Step
 from satchel.flows import Ports, statuses
 from satchel.upstream import UpstreamEvent, UpstreamEvents
 
@@ -17,10 +20,11 @@ async def absorb(ports: Ports, headers: Mapping[str, str], body: bytes) -> int:
     Raises `Fault` for a bad signature or body, `Later` while the database is not there.
     """
     posted = ports.upstream.events(headers, body)
-    return await ports.db.write(lambda tx: _absorb(tx, ports.upstream.name, posted))
+    return await ports.db.write(lambda tx: _absorb(tx, ports, posted))
 
 
-def _absorb(tx: Tx, upstream: str, posted: UpstreamEvents) -> int:
+def _absorb(tx: Tx, ports: Ports, posted: UpstreamEvents) -> int:
+    upstream = ports.upstream.name
     states = [event for event in posted.events if event.offset is not None]
     taken = sum(_take_state(tx, upstream, posted.world, event) for event in states)
     world, _ = settings.upstream(tx)
@@ -33,7 +37,16 @@ def _absorb(tx: Tx, upstream: str, posted: UpstreamEvents) -> int:
             taken += 1
             new += [status] if status else []
     statuses.record(tx, new)
+    for status in sorted(
+        new, key=lambda status: status.message_id
+    ):  # in one order: two posts that tell of the same messages may come at once
+        steps.write(tx, status.message_id, [_step(status, ports.host)])
     return taken
+
+
+def _step(status: Status, host: str) -> Step:
+    name: Any = status.status  # the statuses are among the names of steps
+    return Step(name, time.time(), 0.0, host, outcome="failed" if name == "failed" else "ok")
 
 
 def _take_state(tx: Tx, upstream: str, world: str, event: UpstreamEvent) -> bool:

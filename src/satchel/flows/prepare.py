@@ -15,6 +15,7 @@ from satchel.domain.media import Facts, Media, Refusal, Rendition
 from satchel.domain.plans import Plan, plan
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of
+from satchel.flows.steps import Timeline
 from satchel.observe.metrics import process_seconds
 
 LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED}
@@ -22,18 +23,18 @@ LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED}
 BLOCK = 256 * 1024
 
 
-async def ensure(ports: Ports, media: Media, media_type: str) -> Rendition | Refusal:
+async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) -> Rendition | Refusal:
     """What goes out for this media as this media type, or why nothing can.
 
     Raises `Fault(MEDIA_GONE | MEDIA_CHANGED)` when the file is not there or not the one that was uploaded,
     `Later` while the volume or a child process is not.
     """
     known = await ports.db.read(lambda tx: renditions.find(tx, media.sha256, media_type, ports.limits.profile))
-    if known is not None and await _stands(ports, known):
+    if known is not None and await stands(ports, known):
         return known
-    made, facts = await _make(ports, media, media_type)
+    made, facts = await _make(ports, media, media_type, line)
     if isinstance(known, Rendition) and isinstance(made, Rendition):
-        return await _restored(ports, known, made, media)
+        return await _restored(ports, known, made, media, line)
     return await _kept(ports, made, facts)
 
 
@@ -42,21 +43,35 @@ def key_of_rendition(rendition: Rendition, media: Media) -> str:
     return key_of(media.id) if rendition.file is None else f"renditions/{rendition.file}"
 
 
-async def _stands(ports: Ports, known: Rendition | Refusal) -> bool:
+def mime_of(rendition: Rendition, media: Media) -> str:
+    """What the phone is told: of a document, and of what nobody has looked into, what the upload said."""
+    return media.mime if rendition.media_type == "document" or not rendition.mime else rendition.mime
+
+
+def is_work(ports: Ports, media_type: str) -> bool:
+    """Whether a media of this type has to be looked into; else what goes out is itself."""
+    return ports.limits.rules.of(media_type) != "off"
+
+
+async def stands(ports: Ports, known: Rendition | Refusal) -> bool:
     """Whether the file of a known result is still there."""
     return isinstance(known, Refusal) or known.file is None or await ports.volume.stat(f"renditions/{known.file}") is not None
 
 
-async def _make(ports: Ports, media: Media, media_type: str) -> tuple[Rendition | Refusal, Facts]:
-    blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, media.mime, media.size, media.sha256, b"")
-    if ports.limits.rules.of(media_type) == "off":
+async def _make(ports: Ports, media: Media, media_type: str, line: Timeline) -> tuple[Rendition | Refusal, Facts]:
+    blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, "", media.size, media.sha256, b"")
+    if not is_work(ports, media_type):
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
     async with ports.volume.local(key_of(media.id)) as path:
         try:
-            with process_seconds.labels(media_type, "probe").time():
-                facts = await ports.transcoder.probe(path)
-            todo = plan(facts, media_type, ports.limits.rules)
-            made: Rendition | Refusal = await _render(ports, replace(blank, file=blank.id), todo, path)
+            with line.step("sniffed"):
+                with process_seconds.labels(media_type, "probe").time():
+                    facts = await ports.transcoder.probe(path)
+                todo = plan(facts, media_type, ports.limits.rules)
+            made: Rendition | Refusal = replace(blank, mime=todo.mime or "", media_key=secrets.token_bytes(32))
+            if todo.action != "keep":
+                with line.step("processed"):
+                    made = await _render(ports, replace(blank, file=blank.id), todo, path)
         except Fault as fault:
             if fault.situation not in LASTING:
                 raise
@@ -107,7 +122,7 @@ async def _kept(ports: Ports, made: Rendition | Refusal, facts: Facts) -> Rendit
     return stands
 
 
-async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Media) -> Rendition | Refusal:
+async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Media, line: Timeline) -> Rendition | Refusal:
     """The rendition's file had vanished and was made again: the same bytes keep their row and key."""
     if made.sha256 != known.sha256:
         await _discard(ports, made)
@@ -122,7 +137,7 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
     if moved:
         return replace(known, file=made.file)
     await _discard(ports, made)  # another Coreapp was first
-    return await ensure(ports, media, known.media_type)
+    return await ensure(ports, media, known.media_type, line)
 
 
 async def _discard(ports: Ports, made: Rendition | Refusal) -> None:

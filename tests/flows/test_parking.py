@@ -1,0 +1,335 @@
+"""Messages that wait for a preparation: woken once it has ended, whenever that is, and not for longer than they may."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from satchel.db import Tx, messages, preps, settings, steps
+from satchel.domain.errors import MEDIA_TOO_HEAVY, UPSTREAM_DOWN, VOLUME_FULL, Fault, Later
+from satchel.domain.limits import COPY_LIFE
+from satchel.domain.media import Media
+from satchel.domain.messages import Outgoing
+from satchel.flows import Ports, links, parking, send
+from satchel.upstream import Copy, Envelope
+
+from . import test_send
+from .lanes import claim, due
+
+pytestmark = pytest.mark.anyio
+NUMBERS = [f"1202555010{n}" for n in range(5)]
+
+
+class Network:
+    """An upstream that takes everything and keeps count."""
+
+    name = "sandbox"
+
+    def __init__(self) -> None:
+        self.puts = 0
+        self.sent: list[Envelope] = []
+
+    async def put(self, rendition: Any, path: Path, known: str | None) -> Copy:
+        self.puts += 1
+        await asyncio.sleep(0)
+        return Copy("somewhere", time.time() + COPY_LIFE)
+
+    async def send(self, envelope: Envelope) -> None:
+        self.sent.append(envelope)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+async def node(ports: Ports, network: Network) -> AsyncIterator[Ports]:
+    yield replace(ports, upstream=network)  # type: ignore[arg-type]
+
+
+class Slow:
+    """The real transcoder, which counts what it is asked for, and says first what a test wants it to say."""
+
+    def __init__(self, inner: Any, *errors: Exception) -> None:
+        self._inner, self._errors, self.probes = inner, list(errors), 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def probe(self, path: Path) -> Any:
+        self.probes += 1
+        if self._errors:
+            raise self._errors.pop(0)
+        return await self._inner.probe(path)
+
+
+async def picture(node: Ports, photo: Path) -> Media:
+    return await test_send.upload(node, photo.read_bytes(), "image/jpeg")
+
+
+async def accept(node: Ports, number: str, media: Media, kind: str = "image") -> str:
+    return (await send.accept(node, Outgoing(number, kind, media.id))).id
+
+
+async def state(node: Ports, message_id: str) -> str:
+    row = await node.db.read(lambda tx: tx.one("SELECT state FROM message WHERE id = :id", id=message_id))
+    assert row is not None
+    return str(row[0])
+
+
+async def fault_of(node: Ports, message_id: str) -> str | None:
+    row = await node.db.read(lambda tx: tx.one("SELECT fault FROM status WHERE message_id = :id AND status = 'failed'", id=message_id))
+    return None if row is None else str(row[0])
+
+
+async def test_recipients_of_one_picture_wait_for_one_preparation_and_one_upload(node: Ports, network: Network, photo: Path) -> None:
+    slow = Slow(node.transcoder)
+    node = replace(node, transcoder=slow)
+    media = await picture(node, photo)
+    for number in NUMBERS:
+        await accept(node, number, media)
+    for _ in NUMBERS:
+        await (await due(node, "msg")).run()
+    assert await claim(node, "msg") is None  # all are parked, and none holds a slot
+    await (await due(node, "prep")).run()
+    assert await claim(node, "prep") is None
+    lanes = [await due(node, "msg") for _ in NUMBERS]
+    for lane, done in zip(lanes, await asyncio.gather(*(lane.work() for lane in lanes)), strict=True):
+        await lane.settle(done)
+    assert sorted(envelope.message.to for envelope in network.sent) == NUMBERS
+    assert (slow.probes, network.puts) == (1, 1)
+
+
+async def test_what_is_prepared_goes_out_without_a_preparation(node: Ports, network: Network, photo: Path) -> None:
+    media = await picture(node, photo)
+    for number in NUMBERS[:2]:
+        await accept(node, number, media)
+        while await claim_and_run(node):
+            pass
+    assert len(network.sent) == 2
+    assert await node.db.read(lambda tx: tx.one("SELECT count(*) FROM prep")) == (1,)
+
+
+async def claim_and_run(node: Ports) -> bool:
+    """Run whatever is due, one item."""
+    for kind in ("link", "prep", "msg"):
+        if (lane := await claim(node, kind)) is not None:
+            await lane.run()
+            return True
+    return False
+
+
+async def test_a_preparation_that_ends_between_look_and_parking_is_not_missed(node: Ports, network: Network, photo: Path) -> None:
+    media = await picture(node, photo)
+    one = await accept(node, NUMBERS[0], media)
+    await (await due(node, "msg")).run()
+    two = await accept(node, NUMBERS[1], media)
+    late = await due(node, "msg")
+    parking_late = await late.work()  # it has seen the preparation under way
+    await (await due(node, "prep")).run()
+    assert await late.settle(parking_late) is True  # not parked: due at once
+    while await claim_and_run(node):
+        pass
+    assert {envelope.id for envelope in network.sent} == {one, two}
+
+
+async def test_a_preparation_that_is_being_settled_waits_for_whoever_is_parking(node: Ports, network: Network, photo: Path) -> None:
+    """Both at the same moment, many times: whatever comes first, nobody sleeps."""
+    for n in range(20):
+        media = await test_send.upload(node, photo.read_bytes() + bytes([n]), "image/jpeg")
+        await accept(node, NUMBERS[0], media)
+        await (await due(node, "msg")).run()
+        await accept(node, NUMBERS[1], media)
+        late, prep = await due(node, "msg"), await due(node, "prep")
+        parks, ends = await late.work(), await prep.work()
+        await asyncio.gather(late.settle(parks), prep.settle(ends))
+        while await claim_and_run(node):
+            pass
+        assert len(network.sent) == 2 * (n + 1)
+
+
+async def test_another_message_does_not_overtake_one_that_is_parked(node: Ports, network: Network, photo: Path) -> None:
+    first = await accept(node, NUMBERS[0], await picture(node, photo))
+    await (await due(node, "msg")).run()
+    second = await accept(node, NUMBERS[0], await test_send.upload(node, b"quick"), "document")
+    assert await claim(node, "msg") is None  # it woke the lane, whose head still waits
+    assert network.sent == []
+    while await claim_and_run(node):
+        pass
+    assert [envelope.id for envelope in network.sent] == [first, second]
+
+
+async def test_a_preparation_over_five_minutes_fails_the_message_and_frees_its_lane(node: Ports, network: Network, photo: Path) -> None:
+    slow = await accept(node, NUMBERS[0], await picture(node, photo))
+    await (await due(node, "msg")).run()
+    behind = await accept(node, NUMBERS[0], await test_send.upload(node, b"quick"), "document")
+    await _later(node, 299)
+    assert await claim(node, "msg") is None
+    await _later(node, 2)
+    while (lane := await claim(node, "msg")) is not None:
+        await lane.run()
+    assert [envelope.id for envelope in network.sent] == [behind]
+    assert "more than 5 minutes" in (await fault_of(node, slow) or "")
+    await (await due(node, "prep")).run()  # goes on for later sends
+    assert await claim(node, "prep") is None
+
+
+async def test_a_full_volume_is_waited_for_for_ten_minutes_and_then_told(node: Ports, photo: Path) -> None:
+    full = replace(node, transcoder=Slow(node.transcoder, *[Fault(VOLUME_FULL, "The volume is full.")] * 9))
+    message = await accept(full, NUMBERS[0], await picture(full, photo))
+    await (await due(full, "msg")).run()
+    await (await due(full, "prep")).run()
+    await _later(full, 301)
+    await (await due(full, "msg")).run()
+    assert await state(full, message) == "waiting"
+    await _later(full, 301)
+    await (await due(full, "msg")).run()
+    assert '"code":1005' in (await fault_of(full, message) or "")
+    await (await due(full, "prep")).run()
+    assert await claim(full, "prep") is None  # nobody waits any more
+
+
+async def _later(node: Ports, seconds: float) -> None:
+    """Move what waits back in time: the database's clock cannot be moved."""
+
+    def shift(tx: Tx) -> None:
+        for table, column in (("message", "not_before"), ("message", "parked"), ("prep", "not_before"), ("lane", "run_at")):
+            tx.run(f"UPDATE {table} SET {column} = {column} - :seconds WHERE {column} IS NOT NULL", seconds=seconds)
+
+    await node.db.write(shift)
+
+
+async def test_a_child_that_fails_for_now_is_tried_again_while_somebody_waits(node: Ports, network: Network, photo: Path) -> None:
+    slow = replace(node, transcoder=Slow(node.transcoder, Fault(MEDIA_TOO_HEAVY, "too heavy"), ValueError("ours")))
+    message = await accept(slow, NUMBERS[0], await picture(slow, photo))
+    await (await due(slow, "msg")).run()
+    await (await due(slow, "prep")).run()
+    prep = await _soon(slow)
+    with pytest.raises(ValueError, match="ours"):
+        await prep.work()
+    await prep.settle(parking.put_off(slow, prep.item))
+    await (await _soon(slow)).run()
+    await (await due(slow, "msg")).run()
+    assert await state(slow, message) == "handed"
+    told = await slow.db.read(lambda tx: steps.of_message(tx, message))
+    assert [(step.step, step.outcome) for step in told] == [
+        ("accepted", "ok"),
+        ("sniffed", "failed"),
+        ("sniffed", "ok"),
+        ("processed", "ok"),
+        ("media_resolved", "ok"),
+        ("encrypted", "ok"),
+        ("uploaded", "ok"),
+        ("dispatched", "ok"),
+    ]
+    assert {step.host for step in told} == {slow.host}
+
+
+async def _soon(node: Ports) -> Any:
+    await _later(node, 20)
+    return await due(node, "prep")
+
+
+async def test_a_link_is_fetched_for_those_accepted_before_and_again_for_later_ones(
+    node: Ports, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = await test_send.upload(node, b"behind the link")
+    fetched: list[str] = []
+
+    async def fetch(ports: Ports, link: str, provider: str | None) -> Media:
+        fetched.append(link)
+        return media
+
+    monkeypatch.setattr(links, "fetch", fetch)
+    before = [await _linked(node, number) for number in NUMBERS[:2]]
+    for _ in before:
+        await (await due(node, "msg")).run()
+    prep = await due(node, "link")
+    done = await prep.work()
+    after = await _linked(node, NUMBERS[2])
+    await (await due(node, "msg")).run()
+    await prep.settle(done)
+    while await claim_and_run(node):
+        pass
+    assert [await state(node, id_) for id_ in (*before, after)] == ["handed"] * 3
+    assert len(fetched) == 2
+
+
+async def _linked(node: Ports, number: str) -> str:
+    message = Outgoing(number, "document", link="http://10.0.0.1/bill.pdf")
+
+    def add(tx: Tx) -> None:
+        messages.add(tx, f"m{number}", message, "sandbox", None, settings.network_now(tx))
+
+    await node.db.write(add)
+    return f"m{number}"
+
+
+async def test_a_link_that_fails_fails_all_who_waited_for_it(node: Ports) -> None:
+    sent = [await _linked(node, number) for number in NUMBERS[:3]]
+    while await claim_and_run(node):
+        pass
+    assert {await fault_of(node, id_) for id_ in sent} == {await fault_of(node, sent[0])}
+    assert await state(node, sent[0]) == "failed"
+    assert await node.db.read(lambda tx: tx.one("SELECT count(*) FROM prep")) == (1,)
+
+
+async def test_a_lost_preparation_is_found_by_the_sweep(node: Ports, photo: Path) -> None:
+    await accept(node, NUMBERS[0], await picture(node, photo))
+    await (await due(node, "msg")).run()
+    await node.db.write(lambda tx: tx.run("UPDATE lane SET run_at = NULL WHERE kind = 'prep'"))
+    (asleep,) = await node.db.read(preps.asleep)
+    assert preps.kind_of(asleep) == "prep"
+    await node.db.write(lambda tx: tx.run("UPDATE prep SET outcome = '{}', state = 'done', ended = :now - 60"))
+    (overslept,) = await node.db.read(preps.overslept)
+    assert await node.db.write(partial(parking.wake_all, prep_id=overslept)) == [messages.lane_of(NUMBERS[0])]
+    assert await node.db.read(preps.overslept) == []
+    assert await claim(node, "msg") is not None
+
+
+async def test_a_text_goes_out_without_media_and_one_over_its_ttl_does_not(node: Ports, network: Network) -> None:
+    def add(tx: Tx, id_: str, ttl: float, now_net: float) -> None:
+        messages.add(tx, id_, Outgoing(NUMBERS[0], "text", text="Hello", ttl=ttl), "sandbox", None, now_net)
+
+    await node.db.write(partial(add, id_="old", ttl=60, now_net=time.time() - 61))
+    await node.db.write(partial(add, id_="new", ttl=60, now_net=time.time()))
+    while await claim_and_run(node):
+        pass
+    assert [(envelope.id, envelope.media) for envelope in network.sent] == [("new", None)]
+    assert '"code":410' in (await fault_of(node, "old") or "")
+
+
+async def test_a_failed_message_is_tried_again_under_its_id_and_told_anew(node: Ports, network: Network) -> None:
+    media = await test_send.upload(node, b"x")
+    message = await accept(node, NUMBERS[0], media, "document")
+    other = await accept(node, NUMBERS[0], media, "document")
+    await _fail(node)
+    await send.retry(node, message)
+    await _fail(node, attempts=2)
+    await send.retry(node, message)
+    assert await fault_of(node, message) is None
+    while await claim_and_run(node):
+        pass
+    assert [envelope.id for envelope in network.sent] == [message]
+    assert await state(node, other) == "failed"
+    assert len(await test_send.told(node)) == 3  # each failure of each
+    with pytest.raises(Fault, match="send it anew"):
+        await send.retry(node, message)
+
+
+async def _fail(node: Ports, attempts: int = 2) -> None:
+    class Down:
+        name = "sandbox"
+
+        async def put(self, *given: Any) -> Copy:
+            raise Later(UPSTREAM_DOWN, "down")
+
+    await node.db.write(lambda tx: tx.run("UPDATE message SET accepted_at = 0 WHERE state = 'waiting'"))
+    while await claim_and_run(replace(node, upstream=Down())):  # type: ignore[arg-type]
+        pass
