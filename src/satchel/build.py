@@ -173,7 +173,7 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 
 
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
-    """The background worker over these ports."""
+    """The background work over these ports."""
     from satchel.coreapp.chores import Chores
     from satchel.coreapp.kinds import Callbacks, Messages
     from satchel.coreapp.run import Coreapp

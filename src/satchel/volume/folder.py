@@ -49,15 +49,15 @@ BATCH = 500
 
 
 class Folder:
-    """`root`: the volume; `worker`: names our part files, so that our next life can sweep them.
+    """`root`: the volume; `instance`: names our part files, so that our next life can sweep them.
 
     `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds.
     """
 
-    def __init__(self, root: Path, worker: str, durability: Literal["safe", "fast"] = "safe") -> None:
+    def __init__(self, root: Path, instance: str, durability: Literal["safe", "fast"] = "safe") -> None:
         self._root = root
         self._at = str(root)
-        self._worker = worker
+        self._instance = instance
         self._durable = durability == "safe"
         self._id: str | None = None
         self._device = -1
@@ -259,7 +259,7 @@ class Folder:
             raise
 
     def _part_path(self, name: str) -> str:
-        return f"{self._at}/{PARTS}/.{name}.{self._worker}.part"
+        return f"{self._at}/{PARTS}/.{name}.{self._instance}.part"
 
     def _require(self) -> None:
         """The volume is there. Also notes whether it is on a local disk: only there may paths be walked on the loop."""
@@ -343,8 +343,8 @@ class Folder:
         """Remove part files that our earlier life left, and anybody's that have not been touched for an hour."""
         for part in (self._root / PARTS).glob(".*.part"):
             with contextlib.suppress(FileNotFoundError):
-                _, _, worker = part.name[1:].partition(".")
-                if worker == f"{self._worker}.part" or time.time() - part.stat().st_mtime > STALE_PART:
+                _, _, instance = part.name[1:].partition(".")
+                if instance == f"{self._instance}.part" or time.time() - part.stat().st_mtime > STALE_PART:
                     part.unlink()
 
 
