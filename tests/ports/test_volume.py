@@ -25,7 +25,8 @@ from satchel.domain.errors import (
     Situation,
 )
 from satchel.volume import Volume
-from satchel.volume.folder import MARKER, Folder
+from satchel.volume.folder import Folder
+from satchel.volume.marker import MARKER
 from satchel.volume.reading import open_plain
 
 pytestmark = pytest.mark.anyio
@@ -366,9 +367,9 @@ async def test_a_fifo_in_the_place_of_the_marker_is_not_waited_for(volume: Folde
 
 
 async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -> None:
-    assert Folder(root, INSTANCE).marker() is None
+    assert Folder(root, INSTANCE).marker.found() is None
     Folder(root, INSTANCE).settle_in("known", first=True)
-    assert Folder(root, "another.0").marker() == "known"
+    assert Folder(root, "another.0").marker.found() == "known"
     for first in (True, False):
         again = Folder(root, "another.0")
         again.settle_in("known", first=first)
