@@ -81,14 +81,7 @@ def failed(tx: Tx, message_id: str) -> bool:
 
 def again(tx: Tx, message_id: str, after: float) -> bool:
     """Another try in `after` seconds; False when the message was finished before."""
-    return (
-        tx.run(
-            "UPDATE message SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'",
-            id=message_id,
-            after=after,
-        )
-        == 1
-    )
+    return lanes.again(tx, "message", message_id, after)
 
 
 def recipient(tx: Tx, message_id: str) -> str | None:
