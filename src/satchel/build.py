@@ -107,7 +107,7 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
         stack.push_async_callback(db.close)
         pending = await schema.pending(db)
         folder = Folder(settings.volume_path, "looking")
-        folder.expect(None if pending else await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_ID)))
+        folder.marker.expect(None if pending else await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_ID)))
         looked = Looked(db, pending, folder, _upstream(settings, folder), Egress(settings.egress))
         for engine in (looked.egress, looked.upstream):
             stack.push_async_callback(engine.close)
@@ -125,10 +125,10 @@ def isolation(settings: Settings) -> list[str]:
 
 async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> None:
     """Tie database and volume together by an id, once. Marked last, so that a crash in between is made good by the next start."""
-    known = str(await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker() or str(uuid.uuid4()))))
+    known = str(await db.write(lambda tx: setting_rows.keep_first(tx, setting_rows.VOLUME_ID, folder.marker.found() or str(uuid.uuid4()))))
     marked = bool(await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_MARKED)))
     folder.settle_in(known, first=not marked)
-    if not marked and not folder.is_ours():
+    if not marked and not folder.marker.is_ours():
         raise SettingsError(
             f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder."
         )
@@ -174,7 +174,7 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 
 
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
-    """The background worker over these ports."""
+    """The background work over these ports."""
     from satchel.coreapp.chores import Chores
     from satchel.coreapp.kinds import Callbacks, Links, Messages, Preparations
     from satchel.coreapp.run import Coreapp

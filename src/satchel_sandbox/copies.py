@@ -22,6 +22,8 @@ _NAME = re.compile(r"/v/([A-Za-z0-9_-]{43})_(w[0-9a-f]+)\.enc")
 
 @dataclass(frozen=True)
 class Copy:
+    """A row. `token`: base64url of the SHA-256 of the encrypted blob; `kind`: the part of the upload path; `size`: bytes of the blob."""
+
     token: str
     kind: str
     size: int

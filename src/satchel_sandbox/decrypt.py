@@ -35,6 +35,8 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Keys:
+    """What a media key expands to: 16, 32 and 32 bytes."""
+
     iv: bytes
     cipher: bytes
     mac: bytes

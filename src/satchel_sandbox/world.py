@@ -9,6 +9,8 @@ from .store import Tx
 
 @dataclass(frozen=True)
 class World:
+    """What a reset ends: another id, another key."""
+
     id: str
     offset: float  # seconds: network time - wall time
     key: bytes

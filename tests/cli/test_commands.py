@@ -4,7 +4,6 @@ import json
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -15,13 +14,6 @@ from satchel.db import schema
 
 from ..journeys.running import eventually, free_port
 from .dev import SATCHEL, Dev, environment, satchel
-
-
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    dev = Dev(tmp_path_factory.mktemp("dev"))
-    yield dev
-    dev.stop()
 
 
 def test_media_goes_up_comes_back_and_goes(dev: Dev, tmp_path: Path) -> None:

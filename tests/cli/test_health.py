@@ -16,13 +16,6 @@ from ..journeys.running import free_port
 from .dev import SATCHEL, Dev, environment, satchel
 
 
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    dev = Dev(tmp_path_factory.mktemp("dev"))
-    yield dev
-    dev.stop()
-
-
 @pytest.fixture
 def unmounted(dev: Dev) -> Iterator[Path]:
     marker = dev.folder / ".satchel" / "media" / ".satchel-volume"

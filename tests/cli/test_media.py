@@ -20,13 +20,6 @@ COLOUR = r"\x1b\[[39]\d"
 UNKNOWN = "0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11"
 
 
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    dev = Dev(tmp_path_factory.mktemp("dev"))
-    yield dev
-    dev.stop()
-
-
 @pytest.fixture
 def road(dev: Dev) -> Iterator[SlowRoad]:
     road = SlowRoad(dev.port)

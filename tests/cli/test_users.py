@@ -2,24 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 import httpx2
-import pytest
 
 from ..journeys.running import eventually
 from .dev import SATCHEL, Dev, environment, satchel
 
 SHOP = "Shop-Window-7"
-
-
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    dev = Dev(tmp_path_factory.mktemp("dev"))
-    yield dev
-    dev.stop()
 
 
 def typed(dev: Dev, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -25,13 +25,14 @@ from satchel.domain.errors import (
     Situation,
 )
 from satchel.volume import Volume
-from satchel.volume.folder import MARKER, Folder
+from satchel.volume.folder import Folder
+from satchel.volume.marker import MARKER
 from satchel.volume.reading import open_plain
 
 pytestmark = pytest.mark.anyio
 KEY = "shared/0b5c"
-WORKER = "host.0badcafe.web.0"
-ENGINES: dict[str, Callable[[Path], Folder]] = {"folder": lambda root: Folder(root, WORKER)}
+INSTANCE = "host.0badcafe.web.0"
+ENGINES: dict[str, Callable[[Path], Folder]] = {"folder": lambda root: Folder(root, INSTANCE)}
 ODD_BLOCKS = [
     [],
     [b""],
@@ -366,9 +367,9 @@ async def test_a_fifo_in_the_place_of_the_marker_is_not_waited_for(volume: Folde
 
 
 async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -> None:
-    assert Folder(root, WORKER).marker() is None
-    Folder(root, WORKER).settle_in("known", first=True)
-    assert Folder(root, "another.0").marker() == "known"
+    assert Folder(root, INSTANCE).marker.found() is None
+    Folder(root, INSTANCE).settle_in("known", first=True)
+    assert Folder(root, "another.0").marker.found() == "known"
     for first in (True, False):
         again = Folder(root, "another.0")
         again.settle_in("known", first=first)
@@ -377,7 +378,7 @@ async def test_a_fresh_folder_is_marked_and_the_next_life_knows_it(root: Path) -
 
 async def test_an_empty_folder_is_not_marked_again_in_a_later_life(volume: Folder, root: Path) -> None:
     unmounted(root)
-    later = Folder(root, WORKER)
+    later = Folder(root, INSTANCE)
     later.settle_in("known", first=False)
     assert not await later.present()
     assert list(root.iterdir()) == []
@@ -388,7 +389,7 @@ async def test_an_empty_folder_is_not_marked_again_in_a_later_life(volume: Folde
 @pytest.mark.parametrize("left", ["shared", "parts/.7d0c.host.0badcafe.web.9.part", "lost+found"])
 async def test_what_mkfs_or_an_interrupted_first_start_left_is_still_fresh(root: Path, left: str) -> None:
     (root / left).mkdir(parents=True)
-    folder = Folder(root, WORKER)
+    folder = Folder(root, INSTANCE)
     folder.settle_in("known", first=True)
     assert await folder.present()
     assert (await folder.put(KEY, blocks(b"x"))).size == 1
@@ -398,7 +399,7 @@ async def test_what_mkfs_or_an_interrupted_first_start_left_is_still_fresh(root:
 async def test_a_folder_with_files_and_no_marker_is_not_taken_over(root: Path, left: str) -> None:
     (root / left).parent.mkdir(parents=True)
     (root / left).write_bytes(b"mine")
-    folder = Folder(root, WORKER)
+    folder = Folder(root, INSTANCE)
     folder.settle_in("known", first=True)
     assert not await folder.present()
     assert not (root / MARKER).exists()
@@ -489,29 +490,29 @@ async def test_settling_in_sweeps_our_own_part_files_and_stale_ones_of_others(vo
     await volume.put(KEY, blocks(b"kept"))
     old = time.time() - 3_700
     names = {
-        "mine": f".1111.{WORKER}.part",
+        "mine": f".1111.{INSTANCE}.part",
         "fresh": ".2222.host.0badcafe.core.0.part",
         "stale": ".3333.host.0badcafe.core.0.part",
-        "alike": f".4444.other-{WORKER}.part",
-        "suffix": f".5555.other.{WORKER}.part",
+        "alike": f".4444.other-{INSTANCE}.part",
+        "suffix": f".5555.other.{INSTANCE}.part",
         "no part": "notes.txt",
     }
     for name in names.values():
         (root / "parts" / name).write_bytes(b"x")
-    in_shared = root / "shared" / f".6666.{WORKER}.part"
+    in_shared = root / "shared" / f".6666.{INSTANCE}.part"
     in_shared.write_bytes(b"x")
     for path in (root / "parts" / names["stale"], in_shared, root / KEY):
         os.utime(path, (old, old))
-    Folder(root, WORKER).settle_in("known", first=False)
+    Folder(root, INSTANCE).settle_in("known", first=False)
     assert {path.name for path in parts(root)} == set(names.values()) - {names["mine"], names["stale"]}
     assert in_shared.exists()
     assert await content(volume) == b"kept"
 
 
 async def test_a_volume_that_is_not_ours_is_not_swept(volume: Folder, root: Path) -> None:
-    part = root / "parts" / f".1111.{WORKER}.part"
+    part = root / "parts" / f".1111.{INSTANCE}.part"
     part.write_bytes(b"x")
-    Folder(root, WORKER).settle_in("another", first=True)
+    Folder(root, INSTANCE).settle_in("another", first=True)
     assert part.exists()
 
 
@@ -539,7 +540,7 @@ def make_read_only(root: Path) -> None:
 
 async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_space(root: Path) -> None:
     with mounted(root):
-        volume = Folder(root, WORKER)
+        volume = Folder(root, INSTANCE)
         volume.settle_in("known", first=True)
         await volume.put("shared/ballast", blocks(b"x" * 3_000_000))
         async with refused(VOLUME_FULL):
@@ -553,7 +554,7 @@ async def test_a_full_disk_is_said_leaves_nothing_and_is_over_once_there_is_spac
 @contextlib.contextmanager
 def settled_in(root: Path, options: str = "size=4m") -> Iterator[Folder]:
     with mounted(root, options):
-        volume = Folder(root, WORKER)
+        volume = Folder(root, INSTANCE)
         volume.settle_in("known", first=True)
         yield volume
 
@@ -612,7 +613,7 @@ async def test_space_is_what_the_file_system_says(volume: Volume, root: Path) ->
 
 
 async def test_fast_durability_writes_the_same_files(root: Path) -> None:
-    volume = Folder(root, WORKER, "fast")
+    volume = Folder(root, INSTANCE, "fast")
     volume.settle_in("known", first=True)
     stored = [await volume.put(f"shared/{size}", blocks(b"x" * size), size) for size in (1, 1_000_000)]
     assert [stamp.stamp for stamp in stored] == [await volume.stat("shared/1"), await volume.stat("shared/1000000")]
@@ -641,7 +642,7 @@ async def test_a_read_beyond_the_end_is_short(volume: Volume) -> None:
 
 async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> None:
     with mounted(root):
-        volume = Folder(root, WORKER)
+        volume = Folder(root, INSTANCE)
         volume.settle_in("known", first=True)
         await volume.put(KEY, blocks(b"x"))
         make_read_only(root)

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 BLOCK = 256 * 1024
 TIMEOUT = 300.0
 """Seconds that the other side may stay silent."""
-
-
 Trusted = ssl.SSLContext | str | None
 """Over https: a PEM file of certificates to trust besides the machine's own, or what `trust` made of it, for many connections."""
 

@@ -1,11 +1,11 @@
-"""Coreapp: the background worker. It meets Webapp only in the database and on the volume."""
+"""Coreapp: the background work. It meets Webapp only in the database and on the volume."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Config:
-    """`lease_ttl`: seconds after which the lane of a worker that died or froze goes to another."""
+    """`lease_ttl`: seconds after which the lane of a Coreapp that died or froze goes to another."""
 
     lease_ttl: float = 30.0
 

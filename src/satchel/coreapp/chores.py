@@ -25,7 +25,7 @@ FIRST_RETRY = 0.1
 
 
 class Chores:
-    """`name`: of this worker in the host table."""
+    """`name`: of this instance in the host table."""
 
     def __init__(self, ports: Ports, name: str) -> None:
         self._ports = ports

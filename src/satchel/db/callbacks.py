@@ -76,14 +76,7 @@ def finish(tx: Tx, callback_id: str, state: str) -> bool:
 
 def again(tx: Tx, callback_id: str, after: float) -> bool:
     """Another try in `after` seconds; False when it was finished before."""
-    return (
-        tx.run(
-            "UPDATE callback SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'",
-            id=callback_id,
-            after=after,
-        )
-        == 1
-    )
+    return lanes.again(tx, "callback", callback_id, after)
 
 
 def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:

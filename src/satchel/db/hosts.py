@@ -1,4 +1,7 @@
-"""Rows of the host table: which workers are alive, by the database's clock, and what each says of itself."""
+"""Rows of the host table: which Webapps and Coreapps are alive, by the database's clock, and what each says of itself.
+
+A row is an instance: one of them on one host, under a name that it bears again after a restart.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +11,12 @@ import msgspec
 from satchel.db import Tx
 
 FRESH = 5.0
-"""A worker whose last beat is older, in seconds, counts as gone."""
+"""An instance whose last beat is older, in seconds, counts as gone."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """`age`: seconds since the last beat."""
+    """One instance. `role`: `web` or `core`; `age`: seconds since the last beat."""
 
     id: str
     role: str
@@ -22,7 +25,7 @@ class Host:
 
 
 def beat(tx: Tx, id_: str, role: str, version: str, stats: dict[str, Any]) -> None:
-    """Say that this worker is alive."""
+    """Say that this instance is alive."""
     tx.run(
         "INSERT INTO host (id, role, version, beat_at, stats) VALUES (:id, :role, :version, :now, :stats) ON CONFLICT (id) DO UPDATE "
         "SET role = excluded.role, version = excluded.version, beat_at = excluded.beat_at, stats = excluded.stats",
@@ -34,17 +37,17 @@ def beat(tx: Tx, id_: str, role: str, version: str, stats: dict[str, Any]) -> No
 
 
 def gone(tx: Tx, id_: str) -> None:
-    """A worker stopped in order."""
+    """An instance stopped in order."""
     tx.run("DELETE FROM host WHERE id = :id", id=id_)
 
 
 def forget(tx: Tx, prefix: str) -> None:
-    """Drop the beats of workers that cannot be alive any more."""
+    """Drop the beats of instances that cannot be alive any more; `prefix`: what their names start with."""
     tx.run("DELETE FROM host WHERE substr(id, 1, :length) = :prefix", length=len(prefix), prefix=prefix)
 
 
 def living(tx: Tx, role: str | None = None) -> list[Host]:
-    """Every worker, or every one of a role, whose last beat is fresh, in the order of their names."""
+    """Every instance, or every one of a role, whose last beat is fresh, in the order of their names."""
     of_role = "" if role is None else " AND role = :role"
     rows = tx.all(
         f"SELECT id, role, :now - beat_at, stats FROM host WHERE beat_at > :now - :fresh{of_role} ORDER BY id", fresh=FRESH, role=role

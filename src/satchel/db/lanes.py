@@ -177,6 +177,12 @@ def free(tx: Tx, name: str, worker: str) -> None:
     tx.woke = True
 
 
+def again(tx: Tx, table: str, item_id: str, after: float) -> bool:
+    """Another try of an item in `table` in `after` seconds; False when it was finished before."""
+    statement = f"UPDATE {table} SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'"
+    return tx.run(statement, id=item_id, after=after) == 1
+
+
 def asleep(tx: Tx, table: str) -> list[str]:
     """Lanes with unfinished items in `table` that nobody would ever claim. There should be none."""
     rows = tx.all(

@@ -6,6 +6,8 @@ from satchel.db import Tx
 from satchel.db.users import ALIVE
 from satchel.domain.media import Media
 
+COLUMNS = "id, mime, size, sha256, stamp"
+
 
 def add(tx: Tx, media: Media, user: str | None, now_net: float, direction: str = "up") -> None:
     """Publish a media. `direction`: `up` for an upload, `link` for what a link led to, which no user owns."""
@@ -25,7 +27,7 @@ def add(tx: Tx, media: Media, user: str | None, now_net: float, direction: str =
 
 def live(tx: Tx, media_id: str) -> Media | None:
     """The media that readers may see."""
-    row = tx.one("SELECT id, mime, size, sha256, stamp FROM media WHERE id = :id AND state = 'live'", id=media_id)
+    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state = 'live'", id=media_id)
     return None if row is None else Media(*row)
 
 
@@ -55,7 +57,7 @@ def linked(tx: Tx, sha256: str) -> Media | None:
 
 def needed(tx: Tx, media_id: str) -> Media | None:
     """The media as an accepted send sees it: also while it is being deleted."""
-    row = tx.one("SELECT id, mime, size, sha256, stamp FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
+    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
     return None if row is None else Media(*row)
 
 
@@ -89,7 +91,7 @@ def is_going(tx: Tx, media_id: str) -> bool:
 def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
     """Media being deleted that no accepted send needs any more."""
     rows = tx.all(
-        "SELECT id, mime, size, sha256, stamp FROM media WHERE state = 'deleting' AND NOT EXISTS "
+        f"SELECT {COLUMNS} FROM media WHERE state = 'deleting' AND NOT EXISTS "
         "(SELECT 1 FROM message WHERE message.media_id = media.id AND message.state = 'waiting') ORDER BY id LIMIT :limit",
         limit=limit,
     )

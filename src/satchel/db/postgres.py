@@ -18,18 +18,16 @@ from typing import Any, ClassVar, Concatenate, LiteralString, ParamSpec, TypeVar
 import psycopg
 
 from satchel.db import CommitUnknown, Row, Tx
+from satchel.db.notices import FAREWELL, Notices
 from satchel.domain.errors import DATABASE_DOWN, Later
 
 P = ParamSpec("P")
 T = TypeVar("T")
-CHANNEL = "satchel"
 THREADS = 8
 PATIENCE = 3.0
 """Seconds for which a closure is tried again while the server is away."""
 DEADLINE = 10.0
 """Seconds after which nobody waits any more for a server that took the connection and then went silent."""
-FAREWELL = 3.0
-"""Seconds that what is running has to end when we stop."""
 LOCK_WAIT = 2.0
 """Seconds a statement waits for a row that somebody else holds."""
 KEEPALIVE = {"connect_timeout": 3, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 3000}
@@ -127,10 +125,7 @@ class Postgres:
         self._running: set[asyncio.Future[Any]] = set()
         self._open: set[psycopg.Connection[Row]] = set()
         self._stop = threading.Event()
-        self._notify = threading.Event()
-        self._woken: asyncio.Event | None = None
-        self._side: list[threading.Thread] = []
-        self._side_lock = threading.Lock()
+        self._notices = Notices(self._connect)
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:
         return await self._run(fn, "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
@@ -155,7 +150,7 @@ class Postgres:
             raise _down(psycopg.OperationalError())
         raise CommitUnknown
 
-    def _abandon(self, call: "_Call", running: "asyncio.Future[T]") -> bool:
+    def _abandon(self, call: _Call, running: "asyncio.Future[T]") -> bool:
         """Give a call up; True when it is certain that it commits nothing. Its thread is freed from a server that does not answer."""
         nothing = call.abandon()
         running.add_done_callback(_unheard)
@@ -167,28 +162,22 @@ class Postgres:
         return None  # the server is another process
 
     async def wait(self, timeout: float) -> None:
-        if self._woken is None:
-            self._woken = asyncio.Event()
-            self._beside(self._listen, asyncio.get_running_loop())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), timeout)
-        self._woken.clear()
+        await self._notices.wait(timeout)
 
     async def close(self) -> None:
         self._stop.set()
-        self._notify.set()
+        self._notices.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._running:
             await asyncio.wait(self._running, timeout=FAREWELL)
         for connection in list(self._open):
             _cut(connection)
         await asyncio.to_thread(self._pool.shutdown)
-        for thread in self._side:
-            await asyncio.to_thread(thread.join, FAREWELL)
+        await self._notices.ended()
         for connection in list(self._open):
             connection.close()
 
-    def _transact(self, fn: Callable[[Tx], T], begin: LiteralString, call: "_Call") -> T:
+    def _transact(self, fn: Callable[[Tx], T], begin: LiteralString, call: _Call) -> T:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -210,8 +199,7 @@ class Postgres:
                 raise _down(psycopg.OperationalError())
             self._commit(connection)
             if tx.woke:
-                self._beside(self._announce)
-                self._notify.set()
+                self._notices.announce()
             return result
 
     def _commit(self, connection: psycopg.Connection[Row]) -> None:
@@ -250,43 +238,6 @@ class Postgres:
             connection.close()
             self._open.discard(connection)
             self._own.connection = None
-
-    def _beside(self, target: Callable[..., None], *args: Any) -> None:
-        with self._side_lock:
-            if not any(thread.name == target.__name__ for thread in self._side):
-                thread = threading.Thread(target=target, args=args, name=target.__name__, daemon=True)
-                self._side.append(thread)
-                thread.start()
-
-    def _announce(self) -> None:
-        """NOTIFY on a connection of its own, after the commit: inside the transaction it would serialise all commits."""
-        connection: psycopg.Connection[Row] | None = None
-        while not self._stop.is_set():
-            self._notify.wait()
-            self._notify.clear()
-            try:
-                connection = connection or self._connect()
-                connection.execute(f"SET synchronous_commit = off; NOTIFY {CHANNEL}")
-            except psycopg.Error:
-                connection = None  # the poll of those who wait covers a lost notice
-        if connection is not None:
-            connection.close()
-
-    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stop.is_set():
-            try:
-                with self._connect() as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
-                    while not self._stop.is_set():
-                        for _ in connection.notifies(timeout=0.5, stop_after=1):
-                            self._wake(loop)
-            except psycopg.Error:
-                self._stop.wait(0.5)
-
-    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._woken is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(self._woken.set)
 
 
 def _cut(connection: psycopg.Connection[Row]) -> None:

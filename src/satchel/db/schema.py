@@ -21,6 +21,7 @@ class Migration:
 
     @property
     def sha256(self) -> str:
+        """Hexadecimal; kept with the row of an applied one, so that a later edit is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 

@@ -14,8 +14,6 @@ log = structlog.get_logger("satchel.flows")
 SETTLED = 3600.0
 """Seconds after which a published file must have its row: uploads put the file first."""
 SHOWN = 5
-
-
 WithoutRow = Callable[[Tx, Sequence[str]], list[str]]
 """Those of some names that no row has."""
 

@@ -44,10 +44,13 @@ def snapshot(*registries: CollectorRegistry) -> Snapshot:
 
 
 def merged(snapshots: Mapping[str, Mapping[str, Any]]) -> list[Family]:
-    """Every known family over all nodes, each sample labelled with its node. A family that a newer version reports is skipped."""
+    """Every known family over all instances. The label `node`, as On-Premises calls it, names the instance of each sample.
+
+    A family that a newer version reports is skipped.
+    """
     families = []
     for name, (type_, help_) in catalogue().items():
-        samples = [sample for node, figures in snapshots.items() for sample in _samples(name, node, figures.get(name, ()))]
+        samples = [sample for instance, figures in snapshots.items() for sample in _samples(name, instance, figures.get(name, ()))]
         if samples:
             families.append(Family(name, type_, help_, samples))
     return families
@@ -58,8 +61,8 @@ def catalogue() -> dict[str, tuple[str, str]]:
     return {_name(metric): (metric.type, metric.documentation) for registry in (FACE, PROCESS, NODE) for metric in registry.collect()}
 
 
-def _samples(name: str, node: str, given: Any) -> Iterator[Sample]:
-    return (Sample(name + suffix, {"node": node, **labels}, value) for suffix, labels, value in given)
+def _samples(name: str, instance: str, given: Any) -> Iterator[Sample]:
+    return (Sample(name + suffix, {"node": instance, **labels}, value) for suffix, labels, value in given)
 
 
 def _name(metric: Metric) -> str:

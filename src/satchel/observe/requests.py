@@ -8,8 +8,6 @@ import msgspec
 import structlog
 
 log = structlog.get_logger("satchel.webapp")
-
-
 LINE = b'{"method":%b,"path":%b,"status":%d,"ms":%.1f,"request_id":%b,"timestamp":"%b","event":"request","level":"info"}\n'
 
 

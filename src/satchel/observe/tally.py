@@ -20,6 +20,7 @@ class Cell:
         self.sum = 0.0
 
     def add(self, amount: float) -> None:
+        """Count one, of this amount."""
         self.count += 1
         self.sum += amount
 

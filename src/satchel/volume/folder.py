@@ -1,6 +1,6 @@
 """Volume in a folder of a POSIX file system (a local disk or NFS).
 
-Part file, fsync, rename, fsync of the folder. The marker file tells a mounted volume from the empty folder under a missing mount.
+Part file, fsync, rename, fsync of the folder. Nothing is written unless the marker file says that this is the volume we know.
 """
 
 import asyncio
@@ -21,24 +21,21 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 from satchel.domain.errors import (
     MEDIA_GONE,
     VOLUME_FULL,
-    VOLUME_MISSING,
     Fault,
-    Later,
     not_writable,
     reading_fault,
     storage_fault,
-    too_many_files,
 )
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
 from satchel.volume import Content, Entry, Space, Stored, Trial
+from satchel.volume.marker import Marker
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, gathered, stamp_of
-from satchel.volume.reading import FLAGS, File, open_cached, open_regular
+from satchel.volume.reading import File, open_cached, open_regular
 from satchel.volume.trial import try_out
 
 T = TypeVar("T")
-MARKER = ".satchel-volume"
 HOLDING, PARTS = ("shared", "renditions"), "parts"
 SMALL, LARGE = 128 * 1024, 4 * 1024 * 1024
 """Bytes: up to the one a file is written in one go, from the other on in larger blocks."""
@@ -49,33 +46,20 @@ BATCH = 500
 
 
 class Folder:
-    """`root`: the volume; `worker`: names our part files, so that our next life can sweep them.
+    """`root`: the volume; `instance`: names our part files, so that our next life can sweep them.
 
-    `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds.
+    `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds. `marker`: says which volume it is.
     """
 
-    def __init__(self, root: Path, worker: str, durability: Literal["safe", "fast"] = "safe") -> None:
+    def __init__(self, root: Path, instance: str, durability: Literal["safe", "fast"] = "safe") -> None:
         self._root = root
         self._at = str(root)
-        self._worker = worker
+        self._instance = instance
         self._durable = durability == "safe"
-        self._id: str | None = None
+        self.marker = Marker(self._at)
         self._device = -1
         self._on_network = True
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="volume")
-
-    def marker(self) -> str | None:
-        """The id in the volume's marker file; None where there is none."""
-        try:
-            fd = os.open(f"{self._at}/{MARKER}", FLAGS)
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
-                return None
-            raise
-        try:
-            return os.read(fd, 100).decode("ascii", "replace").strip() or None
-        finally:
-            os.close(fd)
 
     def settle_in(self, known_id: str, first: bool) -> None:
         """Expect the volume with this id. Sweeps our own old part files.
@@ -83,30 +67,17 @@ class Folder:
         `first`: no volume was ever marked with it, so a fresh, empty folder is. Later an empty folder is an unmounted volume:
         it stays as it is, as does a folder that is another's, and `present` says no.
         """
-        if first and self.marker() is None and self._fresh():
+        if first and self.marker.found() is None and self._fresh():
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
-            self._write_marker(known_id)
-        self.expect(known_id)
-        if self.is_ours():
+            self.marker.write(known_id, Part(self._part_path(str(uuid.uuid4()))))
+        self.marker.expect(known_id)
+        if self.marker.is_ours():
             self._require()
             self._sweep()
 
-    def expect(self, known_id: str | None) -> None:
-        """Expect the volume with this id and change nothing on it."""
-        self._id = known_id
-
     async def present(self) -> bool:
-        return await self._in_thread(self.is_ours)
-
-    def is_ours(self) -> bool:
-        """Whether the volume is there and is the one we know; a marker that cannot be read, as on a dead NFS mount, is not. Blocks."""
-        try:
-            return self._id is not None and self.marker() == self._id
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
-                raise too_many_files() from error
-            return False
+        return await self._in_thread(self.marker.is_ours)
 
     async def space(self) -> Space:
         await self._in_thread(self._require)
@@ -191,8 +162,8 @@ class Folder:
         try:
             found = await self._in_thread((self._root / key).lstat)
         except FileNotFoundError as error:
-            if not await self._in_thread(self._is_gone, key):
-                raise self._missing() from error
+            if not await self._in_thread(self.marker.is_there_without, key):
+                raise self.marker.missing() from error
             return None
         except OSError as error:
             await self._in_thread(self._require)
@@ -259,26 +230,19 @@ class Folder:
             raise
 
     def _part_path(self, name: str) -> str:
-        return f"{self._at}/{PARTS}/.{name}.{self._worker}.part"
+        return f"{self._at}/{PARTS}/.{name}.{self._instance}.part"
 
     def _require(self) -> None:
         """The volume is there. Also notes whether it is on a local disk: only there may paths be walked on the loop."""
-        if not self.is_ours():
-            raise self._missing()
+        if not self.marker.is_ours():
+            raise self.marker.missing()
         device = os.stat(self._at).st_dev
         if device != self._device:
             self._device, self._on_network = device, network_kind(self._root) is not None
 
-    def _missing(self) -> Later:
-        return Later(
-            VOLUME_MISSING,
-            f"The media volume is not at {self._root} (its {MARKER} is absent or another's): mount it; nothing is lost.",
-            5.0,
-        )
-
     def _write_failed(self, error: OSError, what: str) -> Exception:
-        if not self.is_ours():
-            return self._missing()
+        if not self.marker.is_ours():
+            return self.marker.missing()
         in_the_way = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}
         return not_writable(error, what) if error.errno in in_the_way else storage_fault(error, what)
 
@@ -289,37 +253,18 @@ class Folder:
             yield
         except OSError as error:
             if isinstance(error, FileNotFoundError) and error.filename in (str(self._root / key), self._root / key):
-                raise (await self._gone(key) or self._missing()) from error
+                raise (await self._gone(key) or self.marker.missing()) from error
             if not await self.present():
-                raise self._missing() from error
+                raise self.marker.missing() from error
             if error.filename in (str(self._root / key), self._root / key):
                 raise reading_fault(error, key) from error
             raise
 
     async def _gone(self, key: str) -> Fault | None:
         """The fault of a file that is certainly not there; None where the volume is not, or was not a moment ago."""
-        if not await self._in_thread(self._is_gone, key):
+        if not await self._in_thread(self.marker.is_there_without, key):
             return None
         return Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.")
-
-    def _is_gone(self, key: str) -> bool:
-        """Marker and file are looked up in one and the same open folder: a mount that comes and goes between two looks fools nobody."""
-        try:
-            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            marker = os.open(MARKER, FLAGS, dir_fd=root)
-            with os.fdopen(marker) as file:
-                if file.read().strip() != self._id:
-                    return False
-            return not stat.S_ISREG(os.stat(key, dir_fd=root, follow_symlinks=False).st_mode)
-        except FileNotFoundError as error:
-            return bool(error.filename == key)
-        except OSError:
-            return False
-        finally:
-            os.close(root)
 
     def _fresh(self) -> bool:
         """Whether nothing lies in the folder but what mkfs makes and what an interrupted first start leaves."""
@@ -329,22 +274,12 @@ class Folder:
             return False
         return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
-    def _write_marker(self, id_: str) -> None:
-        part = Part(self._part_path(str(uuid.uuid4())))
-        try:
-            part.create()
-            part.write([f"{id_}\n".encode()])
-            part.publish(f"{self._at}/{MARKER}")
-        except BaseException:
-            part.discard()
-            raise
-
     def _sweep(self) -> None:
         """Remove part files that our earlier life left, and anybody's that have not been touched for an hour."""
         for part in (self._root / PARTS).glob(".*.part"):
             with contextlib.suppress(FileNotFoundError):
-                _, _, worker = part.name[1:].partition(".")
-                if worker == f"{self._worker}.part" or time.time() - part.stat().st_mtime > STALE_PART:
+                _, _, instance = part.name[1:].partition(".")
+                if instance == f"{self._instance}.part" or time.time() - part.stat().st_mtime > STALE_PART:
                     part.unlink()
 
 

@@ -33,11 +33,13 @@ class Part:
         self._hash = hashlib.sha256()
 
     def create(self) -> None:
+        """Begin. Raises `FileExistsError`, and what the system says of a full or absent disk, as every step does."""
         with self._stepping():
             self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
             os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
 
     def write(self, blocks: list[bytes]) -> None:
+        """Add to the file and to its hash."""
         with self._stepping():
             size = sum(map(len, blocks))
             if len(blocks) > LONGEST_GROUP:
@@ -49,6 +51,7 @@ class Part:
             self._size += size
 
     def publish(self, path: str) -> Stored:
+        """Give the file its name. Whatever is there under that name is replaced."""
         with self._stepping():
             if self._durable:
                 os.fsync(self._fd)
@@ -108,6 +111,7 @@ async def gathered(body: AsyncIterator[bytes], at_least: int) -> AsyncIterator[l
 
 
 def stamp_of(found: os.stat_result) -> str:
+    """Changes when the file is rewritten, cut or put in another's place by hand."""
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
 
 

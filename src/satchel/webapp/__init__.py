@@ -36,4 +36,4 @@ class Webapp:
     ports: "Ports"
     gate: "Gate"
     config: Config
-    name: str = "web"
+    name: str
