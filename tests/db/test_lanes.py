@@ -109,6 +109,8 @@ async def test_a_settled_item_forgets_earlier_claims(db: Database) -> None:
     for n in range(3):
         lane = await claimed(db, f"w/{n}", ttl=-1.0, alone=n == 2)
     await db.write(lambda tx: lanes.settled(tx, lane))
+    assert (await lane_row(db))[2] == 1  # the one that goes on with the next item
+    await db.write(lambda tx: lanes.release(tx, lane, None))
     assert (await lane_row(db))[2] == 0
 
 

@@ -273,6 +273,8 @@ async def _linked(node: Ports, number: str) -> str:
 
 async def test_a_link_that_fails_fails_all_who_waited_for_it(node: Ports) -> None:
     sent = [await _linked(node, number) for number in NUMBERS[:3]]
+    for _ in sent:
+        await (await due(node, "msg")).run()
     while await claim_and_run(node):
         pass
     assert {await fault_of(node, id_) for id_ in sent} == {await fault_of(node, sent[0])}
