@@ -90,7 +90,7 @@ async def fault_of(node: Ports, message_id: str) -> str | None:
 
 async def test_recipients_of_one_picture_wait_for_one_preparation_and_one_upload(node: Ports, network: Network, photo: Path) -> None:
     slow = Slow(node.transcoder)
-    node = replace(node, transcoder=slow)  # type: ignore[arg-type]
+    node = replace(node, transcoder=slow)
     media = await picture(node, photo)
     for number in NUMBERS:
         await accept(node, number, media)
@@ -181,7 +181,7 @@ async def test_a_preparation_over_five_minutes_fails_the_message_and_frees_its_l
 
 
 async def test_a_full_volume_is_waited_for_for_ten_minutes_and_then_told(node: Ports, photo: Path) -> None:
-    full = replace(node, transcoder=Slow(node.transcoder, *[Fault(VOLUME_FULL, "The volume is full.")] * 9))  # type: ignore[arg-type]
+    full = replace(node, transcoder=Slow(node.transcoder, *[Fault(VOLUME_FULL, "The volume is full.")] * 9))
     message = await accept(full, NUMBERS[0], await picture(full, photo))
     await (await due(full, "msg")).run()
     await (await due(full, "prep")).run()
@@ -206,7 +206,7 @@ async def _later(node: Ports, seconds: float) -> None:
 
 
 async def test_a_child_that_fails_for_now_is_tried_again_while_somebody_waits(node: Ports, network: Network, photo: Path) -> None:
-    slow = replace(node, transcoder=Slow(node.transcoder, Fault(MEDIA_TOO_HEAVY, "too heavy"), ValueError("ours")))  # type: ignore[arg-type]
+    slow = replace(node, transcoder=Slow(node.transcoder, Fault(MEDIA_TOO_HEAVY, "too heavy"), ValueError("ours")))
     message = await accept(slow, NUMBERS[0], await picture(slow, photo))
     await (await due(slow, "msg")).run()
     await (await due(slow, "prep")).run()

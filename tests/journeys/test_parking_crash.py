@@ -101,10 +101,9 @@ def _check(node: Node, place: Place, accepted: dict[str, list[str]], killed: Cou
     assert "lane_asleep" not in log
     assert "lane_overslept" not in log
     # A preparation that was killed or frozen is done again, and no other.
-    assert log.count('"prepared"') <= ROUNDS + killed.total(), killed
-    print(
-        f"{place.kind}: {sum(map(len, accepted.values()))} messages, {log.count(chr(34) + 'prepared' + chr(34))} preparations, {dict(killed)}"
-    )
+    prepared = log.count('"prepared"')
+    assert prepared <= ROUNDS + killed.total(), killed
+    print(f"{place.kind}: {sum(map(len, accepted.values()))} messages, {prepared} preparations, {dict(killed)}")
 
 
 def _rows(place: Place, sql: str) -> list[Any]:
