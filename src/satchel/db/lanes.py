@@ -69,9 +69,9 @@ def suspect(tx: Tx, kind: str) -> bool:
     return tx.one(f"SELECT 1 FROM lane WHERE kind = :kind AND run_at <= :now AND {SUSPECT} LIMIT 1", kind=kind) is not None
 
 
-def next_due(tx: Tx) -> float | None:
-    """Seconds until the next lane is due; None when none is."""
-    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE run_at > :now")
+def next_due(tx: Tx, kind: str) -> float | None:
+    """Seconds until the next lane of this kind is due; None when none is."""
+    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE kind = :kind AND run_at > :now", kind=kind)
     return None if row is None else row[0]
 
 
