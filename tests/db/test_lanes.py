@@ -109,6 +109,8 @@ async def test_a_settled_item_forgets_earlier_claims(db: Database) -> None:
     for n in range(3):
         lane = await claimed(db, f"w/{n}", ttl=-1.0, alone=n == 2)
     await db.write(lambda tx: lanes.settled(tx, lane))
+    assert (await lane_row(db))[2] == 1  # the one that goes on with the next item
+    await db.write(lambda tx: lanes.release(tx, lane, None))
     assert (await lane_row(db))[2] == 0
 
 
@@ -119,12 +121,13 @@ async def test_the_lane_that_has_been_due_longest_comes_first(db: Database) -> N
 
 
 async def test_next_due_is_seconds_from_now(db: Database) -> None:
-    assert await db.read(lanes.next_due) is None
+    assert await db.read(lambda tx: lanes.next_due(tx, "k")) is None
     await db.write(lambda tx: lanes.wake(tx, "a", "k"))
     lane = await claimed(db, "w")
     await db.write(lambda tx: lanes.release(tx, lane, 100.0))
-    after = await db.read(lanes.next_due)
+    after = await db.read(lambda tx: lanes.next_due(tx, "k"))
     assert after is not None and 0 < after <= 100.0
+    assert await db.read(lambda tx: lanes.next_due(tx, "other")) is None
 
 
 async def test_parked_lanes_are_woken_by_what_they_wait_for_and_by_nothing_else(db: Database) -> None:

@@ -1,4 +1,7 @@
-"""A process that runs lanes of a test's own table with the product's worker, to be killed and frozen: `python -m … DATA_DIR`."""
+"""A process that runs lanes of a test's own table with the product's worker, to be killed and frozen: `python -m … DATA_DIR`.
+
+Item 2 of a lane whose name says `deadly` kills the process. SATCHEL_TEST_LAST_CLAIM: claims after which such an item is given up.
+"""
 
 import asyncio
 import os
@@ -55,6 +58,8 @@ class Crash:
         lease.check()
         began = time.clock_gettime(time.CLOCK_BOOTTIME)
         await asyncio.sleep(random.uniform(0.0, 0.06))
+        if item.lane.endswith("deadly") and item.n == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
         lease.check()  # a worker that was frozen in between must not act: another may hold the lane
         self._effects.write(f"{item.lane} {item.n} {os.getpid()} {began} {time.clock_gettime(time.CLOCK_BOOTTIME)}\n".encode())
         return partial(self._settle, item=item)
@@ -63,7 +68,7 @@ class Crash:
         raise error
 
     def hopeless(self, item: Item) -> Settle:
-        raise AssertionError(f"{item} ended its workers")
+        return lambda tx: tx.run("UPDATE crash_item SET state = 'failed' WHERE id = :id", id=item.id) == 1
 
     async def after(self, item: Item) -> None:
         pass
@@ -89,4 +94,5 @@ async def main(data_dir: Path) -> None:
 
 if __name__ == "__main__":
     observe.set_up()
+    lanes.LAST_CLAIM = int(os.environ.get("SATCHEL_TEST_LAST_CLAIM", lanes.LAST_CLAIM))
     asyncio.run(main(Path(sys.argv[1])))

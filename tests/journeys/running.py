@@ -80,7 +80,7 @@ class Hook:
 
 
 class Node:
-    """Webapp, Coreapp and sandbox as processes of their own: `web`, `core`, `sandbox`."""
+    """Webapp, Coreapp and sandbox as processes of their own: `web`, `core`, `sandbox`; more of a kind as `core-2`."""
 
     def __init__(self, place: Place, lease_ttl: str = "2") -> None:
         self.place = place
@@ -108,8 +108,9 @@ class Node:
             plain = ["-m", "satchel_sandbox", "--port", str(self.sandbox_port), "--data-dir", folder, "--node", self.url]
             trapped = ["-m", "tests.journeys.rigged", "sandbox", str(self.sandbox_port), folder, self.url]
         else:
-            plain = ["-m", "satchel", "serve", "--role", part, "--bind", f"127.0.0.1:{self.port}", "--data-dir", data]
-            trapped = ["-m", "tests.journeys.rigged", part, f"127.0.0.1:{self.port}", data]
+            role = part.partition("-")[0]
+            plain = ["-m", "satchel", "serve", "--role", role, "--bind", f"127.0.0.1:{self.port}", "--data-dir", data]
+            trapped = ["-m", "tests.journeys.rigged", role, f"127.0.0.1:{self.port}", data]
         environ = {
             **self._environ,
             **({"SATCHEL_TEST_KILL": kill} if kill else {}),

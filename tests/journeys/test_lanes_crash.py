@@ -69,6 +69,14 @@ class Workers:
         self._processes[index] = self._start()
         self.counts["SIGKILL"] += 1
 
+    def revive(self) -> None:
+        """Start again what has killed itself."""
+        for index, process in enumerate(self._processes):
+            if process.poll() is not None:
+                assert process.returncode == -signal.SIGKILL
+                self.counts["died"] += 1
+                self._processes[index] = self._start()
+
     async def freeze_one(self) -> None:
         process = random.choice(self._processes)
         process.send_signal(signal.SIGSTOP)
@@ -102,6 +110,33 @@ async def test_nothing_is_lost_doubled_or_out_of_order(arena: tuple[Place, engin
     assert set(codes) <= {0, -signal.SIGTERM}  # stopped in order, or before they could listen for it
     _one_at_a_time((place.data_dir / "effects").read_text())
     print(f"{place.kind}: {await _verify(db)} in {time.monotonic() - started:.1f} s, {dict(workers.counts)}")
+    await db.close()
+
+
+async def test_an_item_that_kills_its_worker_ends_and_its_neighbours_do_not(place: Place) -> None:
+    place.environ.update({"SATCHEL_COREAPP__LEASE_TTL": "0.5", "SATCHEL_TEST_LAST_CLAIM": "5"})
+    db = build.database(place.settings)
+    await schema.migrate(db)
+    for statement in SCHEMA.strip().splitlines():
+        await db.write(methodcaller("script", statement.format(**db.dialect)))
+    names = [f"then:{n}" for n in range(20)] + ["then:deadly"]
+    for n in range(5):
+        for lane in names:
+            await db.write(partial(enqueue, kind="then", lane=lane, n=n))
+    workers = Workers(place)
+    started = time.monotonic()
+    try:
+        while await db.read(lambda tx: tx.one("SELECT 1 FROM crash_item WHERE state = 'waiting'")):
+            assert time.monotonic() - started < WITHIN, "items are not done"
+            await asyncio.sleep(0.05)
+            workers.revive()
+    finally:
+        workers.stop()
+    failed = await db.read(lambda tx: tx.all("SELECT id FROM crash_item WHERE state <> 'done'"))
+    assert failed == [("then:deadly/2",)]
+    assert workers.counts["died"] == 5
+    effects = (place.data_dir / "effects").read_text().splitlines(keepends=True)
+    _one_at_a_time("".join(line for line in effects if "deadly" not in line), step=1)
     await db.close()
 
 
@@ -152,7 +187,7 @@ async def _unfinished(db: Database) -> int:
     return await _patiently(db, partial(look))
 
 
-def _one_at_a_time(effects: str) -> None:
+def _one_at_a_time(effects: str, step: int = LANES) -> None:
     """Two workers never act in one lane at once, and no lane's effects go back: the fence would hide both from the tables."""
     done: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
     for line in effects.splitlines():
@@ -162,7 +197,7 @@ def _one_at_a_time(effects: str) -> None:
         acts.sort()
         for one, next_ in pairwise(acts):
             assert next_[0] >= one[1], f"two workers at once in {lane}: {one} and {next_}"
-            assert next_[2] in (one[2], one[2] + LANES), f"{lane}: {next_} after {one}"
+            assert next_[2] in (one[2], one[2] + step), f"{lane}: {next_} after {one}"
 
 
 async def _verify(db: Database) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -56,6 +57,15 @@ class Kind(Protocol):
         """Once the item is settled. May be skipped by a crash."""
 
 
+@dataclass(frozen=True)
+class _Survey:
+    """What there is to do. `suspects`: kinds with a lane to be run alone; `due`: how many lanes, by kind; `after`: seconds to the next."""
+
+    suspects: list[Kind]
+    due: dict[str, int]
+    after: float
+
+
 class Worker:
     """`name`: of this instance, the same over restarts; `kinds`: the lanes it runs.
 
@@ -84,10 +94,12 @@ class Worker:
             while not self._stopping.is_set():
                 try:
                     await self._forgive()
-                    if suspects := await self._db.read(self._suspects):
-                        await self._run_alone(suspects)
-                    await self._start_due()
-                    await self._wait()
+                    survey = await self._db.read(self._look_around)
+                    if survey.suspects:
+                        await self._run_alone(survey.suspects)
+                        continue
+                    self._start_due(survey)
+                    await self._wait(survey.after)
                 except Later as later:
                     log.warning("database_down", details=later.details)
                     await self._pause(BREATH)
@@ -119,8 +131,13 @@ class Worker:
             await self._db.write(partial(lanes.survived, name=self._survived[-1]), durable=False)
             self._survived.pop()
 
-    def _suspects(self, tx: Tx) -> list[Kind]:
-        return [kind for kind in self._kinds if lanes.suspect(tx, kind.kind)]
+    def _look_around(self, tx: Tx) -> _Survey:
+        free = {kind.kind: kind.slots - len(self._running[kind.kind]) for kind in self._kinds}
+        return _Survey(
+            [kind for kind in self._kinds if lanes.suspect(tx, kind.kind)],
+            {kind: lanes.due(tx, kind, slots) for kind, slots in free.items() if slots > 0},
+            min((after for kind in free if (after := lanes.next_due(tx, kind)) is not None), default=FLOOR),
+        )
 
     async def _run_alone(self, kinds: list[Kind]) -> None:
         """Run lanes that may kill their worker, one at a time, while nothing else is in work here."""
@@ -157,17 +174,13 @@ class Worker:
                 log.warning("database_down", details=later.details)
                 await self._pause(BREATH)
 
-    async def _start_due(self) -> None:
+    def _start_due(self, survey: _Survey) -> None:
         for kind in self._kinds:
-            tasks = self._running[kind.kind]
-            if (free := kind.slots - len(tasks)) <= 0:
-                continue
-            for _ in range(await self._db.read(partial(lanes.due, kind=kind.kind, limit=free))):
+            for _ in range(survey.due.get(kind.kind, 0)):
                 self._start(kind, self._run_slot(kind))
 
-    async def _wait(self) -> None:
-        after = await self._db.read(lanes.next_due)
-        notice = asyncio.create_task(self._db.wait(FLOOR if after is None else min(FLOOR, max(0.0, after))))
+    async def _wait(self, after: float) -> None:
+        notice = asyncio.create_task(self._db.wait(min(FLOOR, max(0.0, after))))
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({notice, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

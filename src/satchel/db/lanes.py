@@ -69,9 +69,9 @@ def suspect(tx: Tx, kind: str) -> bool:
     return tx.one(f"SELECT 1 FROM lane WHERE kind = :kind AND run_at <= :now AND {SUSPECT} LIMIT 1", kind=kind) is not None
 
 
-def next_due(tx: Tx) -> float | None:
-    """Seconds until the next lane is due; None when none is."""
-    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE run_at > :now")
+def next_due(tx: Tx, kind: str) -> float | None:
+    """Seconds until the next lane of this kind is due; None when none is."""
+    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE kind = :kind AND run_at > :now", kind=kind)
     return None if row is None else row[0]
 
 
@@ -95,7 +95,7 @@ def fence(tx: Tx, lane: Claimed) -> bool:
 
 def settled(tx: Tx, lane: Claimed) -> None:
     """An item of the lane comes to an end or is put off in order: forget earlier claims, and what it was parked on."""
-    tx.run("UPDATE lane SET claims = 0, parked_on = NULL WHERE name = :name AND claims <> 0", name=lane.name)
+    tx.run("UPDATE lane SET claims = 1, parked_on = NULL WHERE name = :name AND (claims <> 1 OR parked_on IS NOT NULL)", name=lane.name)
 
 
 def survived(tx: Tx, name: str) -> None:
@@ -135,7 +135,7 @@ def parked(tx: Tx, on: str) -> bool:
 
 
 def release(tx: Tx, lane: Claimed, after: float | None) -> None:
-    """Give the lane back; due in `after` seconds, or not at all (None). A claim that found nothing to do does not count."""
+    """Give the lane back; due in `after` seconds, or not at all (None). Its claim ended in order and does not count."""
     tx.run(
         "UPDATE lane SET lease = NULL, claims = CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END, "
         "run_at = :now + CAST(:after AS double precision) WHERE name = :name AND lease = :token",
