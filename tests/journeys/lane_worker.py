@@ -50,6 +50,9 @@ class Crash:
         self.kind = kind
         self._effects = effects
 
+    def room(self, tx: Tx) -> None:
+        return None
+
     def head(self, tx: Tx, lane: str) -> Item | None:
         row = tx.one("SELECT id, lane, n FROM crash_item WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1", lane=lane)
         return None if row is None else Item(*row)

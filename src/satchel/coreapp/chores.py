@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from satchel.db import Tx, brake, callbacks, idempotency, lanes, messages, preps, settings, tokens
+from satchel.db import Tx, brake, callbacks, contacts, idempotency, lanes, messages, preps, settings, tokens
 from satchel.domain.errors import Fault, Later
 from satchel.domain.limits import is_high
 from satchel.domain.quantities import shown_share, shown_size
@@ -77,7 +77,7 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune):
+        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune, contacts.prune, callbacks.prune):
             await self._ports.db.write(prune, durable=False)
         for rows in (messages, callbacks):
             for name in await self._ports.db.read(rows.asleep):

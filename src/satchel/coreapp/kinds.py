@@ -2,6 +2,7 @@
 
 from satchel.coreapp.leases import Lease
 from satchel.db import Tx, callbacks, media, messages, preps
+from satchel.domain.application import MOST_CONCURRENT
 from satchel.domain.errors import BUG, Fault
 from satchel.flows import Ports, Settle, Settlement, media_node, parking, send
 from satchel.flows import callbacks as telling
@@ -21,6 +22,9 @@ class Messages:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+
+    def room(self, tx: Tx) -> None:
+        return None
 
     def head(self, tx: Tx, lane: str) -> messages.Waiting | None:
         return messages.head(tx, lane)
@@ -49,6 +53,9 @@ class Preparations:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
+    def room(self, tx: Tx) -> None:
+        return None
+
     def head(self, tx: Tx, lane: str) -> preps.Waiting | None:
         return preps.head(tx, lane)
 
@@ -73,19 +80,23 @@ class Links(Preparations):
 
 
 class Callbacks:
-    """Callback lanes of the one endpoint."""
+    """Callback lanes of the one endpoint; how many run at once is its setting."""
 
     kind = callbacks.KIND
-    slots = 12
+    slots = MOST_CONCURRENT
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._recovered = False
+
+    def room(self, tx: Tx) -> int | None:
+        return telling.room(tx)
 
     def head(self, tx: Tx, lane: str) -> callbacks.Waiting | None:
         return callbacks.head(tx, lane)
 
     async def work(self, item: callbacks.Waiting, lease: Lease) -> Settle:
-        return await telling.tell(self._ports, item, lease)
+        return await telling.tell(self._ports, item, lease, self._note_recovery)
 
     def broken(self, item: callbacks.Waiting, error: Exception) -> Settle:
         return telling.put_off(item)
@@ -94,4 +105,10 @@ class Callbacks:
         return lambda tx: callbacks.finish(tx, item.id, "dead")
 
     async def after(self, item: callbacks.Waiting) -> None:
-        """Nothing hangs on a callback."""
+        """After an outage nobody waits any longer. Were this process to die here, they would wait for their own next attempts."""
+        if self._recovered:
+            self._recovered = False
+            await telling.wake_after_outage(self._ports)
+
+    def _note_recovery(self) -> None:
+        self._recovered = True

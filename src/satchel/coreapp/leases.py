@@ -15,6 +15,8 @@ from satchel.flows import LeaseLost
 
 log = structlog.get_logger("satchel.coreapp")
 Look = Callable[[Tx, Claimed], Any]
+Room = Callable[[Tx], int | None]
+LOCK = 7_282_437
 MARGIN = 0.2
 """Share of the ttl before its end from which no outside effect starts any more."""
 
@@ -47,7 +49,7 @@ class Leases:
         self._ttl = ttl
         self._held: set[Lease] = set()
 
-    async def claim(self, kind: str, token: str, look: Look, alone: bool) -> tuple[Lease, Any] | tuple[None, None]:
+    async def claim(self, kind: str, token: str, look: Look, room: Room, alone: bool) -> tuple[Lease, Any] | tuple[None, None]:
         """Lease the lane that is due longest and look at its head; None for both when none is due. See `lanes.claim`.
 
         A head of None means that the lane was released at once.
@@ -55,6 +57,10 @@ class Leases:
         began = _boot_time()
 
         def take(tx: Tx) -> tuple[Claimed, Any] | None:
+            if room(tx) is not None:
+                tx.lock(LOCK)  # else two who count at the same time would both find room for the last one
+                if not room(tx):
+                    return None
             lane = lanes.claim(tx, kind, token, self._ttl, alone)
             return None if lane is None else (lane, look(tx, lane))
 

@@ -41,6 +41,9 @@ class Kind(Protocol):
     kind: str
     slots: int
 
+    def room(self, tx: Tx) -> int | None:
+        """How many more of its lanes may be leased now, over all processes; None for as many as there are slots."""
+
     def head(self, tx: Tx, lane: str) -> Any:
         """The first unfinished item, or None."""
 
@@ -135,7 +138,7 @@ class Worker:
         free = {kind.kind: kind.slots - len(self._running[kind.kind]) for kind in self._kinds}
         return _Survey(
             [kind for kind in self._kinds if lanes.suspect(tx, kind.kind)],
-            {kind: lanes.due(tx, kind, slots) for kind, slots in free.items() if slots > 0},
+            {kind.kind: lanes.due(tx, kind.kind, most) for kind in self._kinds if (most := _least(free[kind.kind], kind.room(tx))) > 0},
             min((after for kind in free if (after := lanes.next_due(tx, kind)) is not None), default=FLOOR),
         )
 
@@ -207,7 +210,8 @@ class Worker:
     async def _run_next(self, kind: Kind, alone: bool) -> bool:
         """Claim a lane and run it; False when none is to be had."""
         try:
-            lease, item = await self._leases.claim(kind.kind, f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind), alone)
+            token, look = f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind)
+            lease, item = await self._leases.claim(kind.kind, token, look, kind.room, alone)
         except Later:
             return False
         if lease is None:
@@ -287,6 +291,10 @@ class Worker:
         else:
             return head
         return None
+
+
+def _least(slots: int, room: int | None) -> int:
+    return slots if room is None else min(slots, room)
 
 
 def _nothing(tx: Tx) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from satchel.db import Tx, lanes
+from satchel.domain.limits import CALLBACK_LIFE
 
 KIND = "cb:1"
 SPREAD = 256
@@ -26,25 +27,30 @@ class News:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The head of a callback lane. `id` is constant over all attempts; `created_at` is wall time."""
+    """The head of a callback lane. `shown_id` is constant over all attempts and replays; `created_at` is wall time.
+
+    `to_url`: where it goes in place of the URL that is set.
+    """
 
     id: str
     cause: str
     body: str
     attempts: int
     created_at: float
+    shown_id: str
+    to_url: str | None
     due_in: float
 
 
-def lane_of(wa_id: str) -> str:
-    """The lane that keeps one contact's callbacks in order; contacts share 256 of them."""
-    return f"{KIND}:{zlib.crc32(wa_id.encode()) % SPREAD}"
+def lane_of(wa_id: str, concurrency: int = SPREAD) -> str:
+    """The lane that keeps one contact's callbacks in order; contacts share 256 of them, and a single one where one goes at a time."""
+    return f"{KIND}:{zlib.crc32(wa_id.encode()) % SPREAD if concurrency > 1 else 0}"
 
 
-def put_down(tx: Tx, news: Sequence[News], url_set: bool) -> None:
+def put_down(tx: Tx, news: Sequence[News], url_set: bool, concurrency: int = SPREAD) -> None:
     """Freeze callbacks in the order given. Without a URL they are kept as `unsent` and no lane is woken."""
     if url_set:
-        lanes.wake_all(tx, {lane_of(item.wa_id) for item in news}, KIND)
+        lanes.wake_all(tx, {lane_of(item.wa_id, concurrency) for item in news}, KIND)
     for item in news:
         tx.run(
             "INSERT INTO callback (id, cause, wa_id, body, state, created_at, lane, attempts) "
@@ -55,14 +61,14 @@ def put_down(tx: Tx, news: Sequence[News], url_set: bool) -> None:
             body=msgspec.json.encode(item.body).decode(),
             state="waiting" if url_set else "unsent",
             now_at=time.time(),
-            lane=lane_of(item.wa_id),
+            lane=lane_of(item.wa_id, concurrency),
         )
 
 
 def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished callback of a lane."""
     row = tx.one(
-        "SELECT id, cause, body, attempts, created_at, coalesce(not_before - :now, 0) FROM callback "
+        "SELECT id, cause, body, attempts, created_at, coalesce(replay_of, id), to_url, coalesce(not_before - :now, 0) FROM callback "
         "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )
@@ -90,6 +96,30 @@ def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:
         result=result,
         ms=ms,
     )
+
+
+def put_off_lanes(tx: Tx) -> list[str]:
+    """Lanes whose heads wait for a later attempt, in name order."""
+    rows = tx.all("SELECT name FROM lane WHERE kind = :kind AND lease IS NULL AND run_at > :now ORDER BY name", kind=KIND)
+    return [row[0] for row in rows]
+
+
+def nudge(tx: Tx, lane: str) -> None:
+    """Try this lane's head now: the endpoint is there again."""
+    lanes.wake(tx, lane, KIND)
+    tx.run("UPDATE callback SET not_before = NULL WHERE lane = :lane AND state = 'waiting' AND not_before > :now", lane=lane)
+
+
+def prune(tx: Tx, limit: int = 500) -> None:
+    """Forget callbacks that came to an end and are a month old, with their attempts."""
+    rows = tx.all(
+        "SELECT id FROM callback WHERE created_at < :before AND state <> 'waiting' ORDER BY created_at LIMIT :limit",
+        before=time.time() - CALLBACK_LIFE,
+        limit=limit,
+    )
+    for (callback_id,) in rows:
+        tx.run("DELETE FROM attempt WHERE callback_id = :id", id=callback_id)
+        tx.run("DELETE FROM callback WHERE id = :id", id=callback_id)
 
 
 def asleep(tx: Tx) -> list[str]:

@@ -69,6 +69,12 @@ def suspect(tx: Tx, kind: str) -> bool:
     return tx.one(f"SELECT 1 FROM lane WHERE kind = :kind AND run_at <= :now AND {SUSPECT} LIMIT 1", kind=kind) is not None
 
 
+def leased(tx: Tx, kind: str) -> int:
+    """How many lanes of this kind somebody works on, whoever it is."""
+    row = tx.one("SELECT count(*) FROM lane WHERE kind = :kind AND lease IS NOT NULL AND run_at > :now", kind=kind)
+    return 0 if row is None else int(row[0])
+
+
 def next_due(tx: Tx, kind: str) -> float | None:
     """Seconds until the next lane of this kind is due; None when none is."""
     row = tx.one("SELECT min(run_at) - :now FROM lane WHERE kind = :kind AND run_at > :now", kind=kind)

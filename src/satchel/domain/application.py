@@ -10,12 +10,17 @@ from satchel.domain.statuses import ANNOUNCED
 
 LONGEST_DELAY = int(DAY * 1000)
 """Milliseconds."""
+CONCURRENT, MOST_CONCURRENT = 24, 256
+KINDS = ("image", "document", "audio", "video", "voice", "sticker")
 DEFAULTS: dict[str, Any] = {
     "callback_backoff_delay_ms": 3000,
     "max_callback_backoff_delay_ms": 900_000,
+    "callback_persist": True,
     "sent_status": False,
-    "webhooks": {"message": dict(ANNOUNCED)},
+    "webhooks": {"max_concurrent_requests": CONCURRENT, "message": dict(ANNOUNCED)},
+    "media": {"auto_download": list(KINDS)},
 }
+HIDDEN = "********"
 
 
 def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
@@ -25,10 +30,15 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     result = dict(stored)
     for key in ("callback_backoff_delay_ms", "max_callback_backoff_delay_ms"):
         _take(result, patch, key, _milliseconds)
-    _take(result, patch, "sent_status", _boolean)
+    for key in ("sent_status", "callback_persist"):
+        _take(result, patch, key, _boolean)
+    media = dict(stored.get("media", {}))
+    _take(media, _section(patch, "media"), "auto_download", _kinds)
+    result["media"] = media
     hooks = _section(patch, "webhooks")
     chosen = dict(stored.get("webhooks", {}))
-    _take(chosen, hooks, "url", _url)
+    for key, read in (("url", _url), ("max_concurrent_requests", _concurrent), ("secret", _secret)):
+        _take(chosen, hooks, key, read)
     message = dict(chosen.get("message", {}))
     if "sent_status" in patch:  # the older form of webhooks.message.sent; where both are given the newer form wins
         _take(message, {"sent": patch["sent_status"]}, "sent", _boolean)
@@ -44,11 +54,23 @@ def webhook_url(stored: dict[str, Any]) -> str | None:
     return stored.get("webhooks", {}).get("url") or None
 
 
+def concurrency(stored: dict[str, Any]) -> int:
+    """How many callbacks may be on their way at once, over all hosts."""
+    return int(stored.get("webhooks", {}).get("max_concurrent_requests") or CONCURRENT)
+
+
+def secret(stored: dict[str, Any]) -> str:
+    """What callbacks are signed with; empty where they are not."""
+    return str(stored.get("webhooks", {}).get("secret") or "")
+
+
 def shown(stored: dict[str, Any]) -> dict[str, Any]:
-    """The settings with every default filled in."""
+    """The settings with every default filled in, and no secret."""
     hooks = stored.get("webhooks", {})
-    message = {**DEFAULTS["webhooks"]["message"], **hooks.get("message", {})}
-    return {**DEFAULTS, **stored, "webhooks": {**hooks, "message": message}}
+    filled = {**DEFAULTS["webhooks"], **hooks, "message": {**DEFAULTS["webhooks"]["message"], **hooks.get("message", {})}}
+    if "secret" in filled:
+        filled["secret"] = HIDDEN
+    return {**DEFAULTS, **stored, "webhooks": filled, "media": {**DEFAULTS["media"], **stored.get("media", {})}}
 
 
 def _take(into: dict[str, Any], given: dict[str, Any], key: str, read: Callable[[str, Any], Any]) -> None:
@@ -84,6 +106,28 @@ def _milliseconds(key: str, value: Any) -> int:
     if not 0 < number <= LONGEST_DELAY:
         raise Fault(PARAMETER_INVALID, f"{key} must be a number of milliseconds from 1 to {LONGEST_DELAY}, not {value!r:.60}.")
     return number
+
+
+def _concurrent(key: str, value: Any) -> int:
+    """A number, or the string of one."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 5 else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_CONCURRENT:
+        raise Fault(PARAMETER_INVALID, f"webhooks.{key} must be a number from 1 to {MOST_CONCURRENT}, not {value!r:.60}.")
+    return number
+
+
+def _kinds(key: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(kind, str) and kind in KINDS for kind in value):
+        raise Fault(PARAMETER_INVALID, f"media.{key} must be a list of {', '.join(KINDS)}, not {value!r:.60}.")
+    return [kind for kind in KINDS if kind in value]
+
+
+def _secret(key: str, value: Any) -> str | None:
+    if value == "":
+        return None
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable() and 16 <= len(value) <= 256):
+        raise Fault(PARAMETER_INVALID, f"webhooks.{key} must have 16 to 256 printable ASCII characters, such as whsec_ and base64.")
+    return value
 
 
 def _url(key: str, value: Any) -> str | None:

@@ -12,6 +12,8 @@ ENCRYPTED_BYTES = {"audio": 16 * MB, "document": 100 * MB, "image": 5 * MB, "sti
 """Ceilings after post-processing and encryption, by media type."""
 
 CAPTION_CHARS, TEXT_CHARS = 1024, 4096
+CALLBACK_LIFE = 30 * DAY
+"""For how long callbacks that came to an end can be looked at and replayed, in seconds."""
 CONTACTS_AT_ONCE = 1000
 """The most numbers of one request to /v1/contacts; ours, since nobody published one."""
 CONTACT_LIFE = 7 * DAY

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from satchel.db import Tx, messages, settings, steps
+from satchel.db import Tx, contacts, messages, settings, steps
 from satchel.db import upstream_events as rows
 from satchel.domain.statuses import ORDER, Status
 from satchel.domain.steps import Step
@@ -53,6 +53,8 @@ def _take_state(tx: Tx, upstream: str, world: str, event: UpstreamEvent) -> bool
     """The upstream's clock was moved, or its world is new; a repeated report changes nothing."""
     new = _take(tx, upstream, world, event, "absorbed")
     if new and event.offset is not None:
+        if settings.upstream(tx)[0] != world:
+            contacts.forget(tx)
         settings.learn_upstream(tx, world, event.offset)
     return new
 
