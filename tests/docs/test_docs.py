@@ -83,8 +83,9 @@ def test_every_route_is_documented() -> None:
 def test_application_settings_are_documented() -> None:
     documented = {row[0].strip("`"): row[1] for row in rows("docs/reference/http.md") if row[0].startswith("`") and " " not in row[0]}
     flat = {key: value for key, value in DEFAULTS.items() if not isinstance(value, dict)}
+    flat |= {"webhooks.max_concurrent_requests": DEFAULTS["webhooks"]["max_concurrent_requests"], "media.auto_download": "all"}
     flat |= {f"webhooks.message.{key}": value for key, value in DEFAULTS["webhooks"]["message"].items()}
-    assert documented == {"webhooks.url": "unset", **{key: str(value).lower() for key, value in flat.items()}}
+    assert documented == {"webhooks.url": "unset", "webhooks.secret": "unset", **{key: str(value).lower() for key, value in flat.items()}}
 
 
 def test_rooms_are_those_of_the_tree() -> None:

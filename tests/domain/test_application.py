@@ -108,7 +108,7 @@ def test_null_sets_a_key_back_to_its_default() -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    assert shown(applied({"axolotl": {"a": 1}, "webhooks": {"max_concurrent_requests": 6, "message": {"warning": True}}})) == DEFAULTS
+    assert shown(applied({"axolotl": {"a": 1}, "webhooks": {"colour": 6, "message": {"warning": True}}})) == DEFAULTS
 
 
 def test_the_newer_form_of_the_sent_setting_wins_over_the_older() -> None:

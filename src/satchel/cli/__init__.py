@@ -18,6 +18,7 @@ COMMANDS = {
     "sandbox": "satchel.cli.sandbox:sandbox",
     "config": "satchel.cli.config:config",
     "webhook": "satchel.cli.webhook:webhook",
+    "listen": "satchel.cli.listen:listen",
     "volume": "satchel.cli.volume:volume",
     "doctor": "satchel.cli.doctor:doctor",
 }

@@ -3,7 +3,7 @@
 import json
 import mimetypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +14,7 @@ from satchel.client.connection import Unreachable, connect
 from satchel.client.transport import ClientError, FileUnreadable, Moved, Target, Transport, Watched, unwatched
 
 __all__ = ["Client", "ClientError", "Download", "FileUnreadable", "Media", "Page", "Target", "Unreachable", "Uploaded", "connect"]
-LISTING = "/_satchel/v1/media"
+LISTING, CALLBACKS = "/_satchel/v1/media", "/_satchel/v1/callbacks"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,31 @@ class Client:
     def send_text(self, to: str, body: str, preview_url: bool = False) -> str:
         """Send a text to a number; the message id."""
         return self._send({"to": to, "type": "text", "text": {"body": body}, "preview_url": preview_url})
+
+    def callbacks(self, state: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """What the business was told, the newest first. `state`: waiting, done, dead or unsent. For administrators, as all of these."""
+        query = urlencode({"limit": limit} | ({"state": state} if state else {}))
+        return list(self._transport.json("GET", f"{CALLBACKS}?{query}")["callbacks"])
+
+    def callback(self, callback_id: str) -> dict[str, Any]:
+        """One, with its attempts."""
+        return dict(self._transport.json("GET", f"{CALLBACKS}/{quote(callback_id, safe='')}")["callbacks"][0])
+
+    def replay(self, ids: Sequence[str] = (), *, failed: bool = False, since: str | None = None, to: str | None = None) -> list[str]:
+        """Tell callbacks again: these, those that nobody took, or those of the last such as `2h`; the ids of the new ones."""
+        wanted = {"ids": list(ids) or None, "failed": failed or None, "since": since, "to": to}
+        said = self._transport.json("POST", f"{CALLBACKS}/replay", json.dumps(wanted).encode())
+        return [one["id"] for one in said["callbacks"]]
+
+    def test_webhook(self) -> str:
+        """Put down a callback that says nothing; its id."""
+        return str(self._transport.json("POST", f"{CALLBACKS}/test", b"{}")["callbacks"][0]["id"])
+
+    def follow(self, after: int | None = None, since: str | None = None, wait: str = "20s") -> tuple[list[dict[str, Any]], int]:
+        """The callbacks after a cursor, the oldest first, as soon as there is one; and where to go on."""
+        given = {"wait": wait} | ({"after": str(after)} if after is not None else {}) | ({"since": since} if since else {})
+        said = self._transport.json("GET", f"{CALLBACKS}/feed?{urlencode(given)}")
+        return list(said["callbacks"]), int(said["cursor"])
 
     def _send(self, message: dict[str, Any]) -> str:
         return str(self._transport.json("POST", "/v1/messages", json.dumps(message).encode())["messages"][0]["id"])

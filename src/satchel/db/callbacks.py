@@ -125,3 +125,114 @@ def prune(tx: Tx, limit: int = 500) -> None:
 def asleep(tx: Tx) -> list[str]:
     """Lanes with unfinished callbacks that nobody would ever claim."""
     return lanes.asleep(tx, "callback")
+
+
+STATES = ("waiting", "done", "dead", "unsent")
+COLUMNS = (
+    "seq, id, coalesce(replay_of, id), cause, wa_id, state, created_at, attempts, to_url, body, "
+    "CASE WHEN state = 'waiting' THEN coalesce(not_before - :now, 0) END"
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """As people look at it. `seq`: its place in the order; `shown_id`: what its receiver knows it by; `created_at`: wall time."""
+
+    seq: int
+    id: str
+    shown_id: str
+    cause: str
+    wa_id: str
+    state: str
+    created_at: float
+    attempts: int
+    to_url: str | None
+    body: str
+    due_in: float | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """`n`: from 1; `at`: wall time; `result`: the HTTP status, or what went wrong; `ms`: how long it took."""
+
+    n: int
+    at: float
+    result: str
+    ms: int
+
+
+def newest(tx: Tx, state: str | None, before: int | None, limit: int) -> list[Told]:
+    """The last ones, in a state if one is given, before a place if one is given."""
+    where = " AND ".join(["seq < :before", *(["state = :state"] if state else [])])
+    rows = tx.all(
+        f"SELECT {COLUMNS} FROM callback WHERE {where} ORDER BY seq DESC LIMIT :limit", state=state, before=before or 1 << 62, limit=limit
+    )
+    return [Told(*row) for row in rows]
+
+
+def following(tx: Tx, settled: str, after: int, limit: int) -> list[Told]:
+    """Those after a place in their order. `settled`: which rows no running transaction can still come before."""
+    rows = tx.all(f"SELECT {COLUMNS} FROM callback WHERE seq > :after AND {settled} ORDER BY seq LIMIT :limit", after=after, limit=limit)
+    return [Told(*row) for row in rows]
+
+
+def cursor(tx: Tx, settled: str, since: float | None) -> int:
+    """The place before those of the last `since` seconds; the last place of all for None."""
+    if since is None:
+        row = tx.one(f"SELECT max(seq) FROM callback WHERE {settled}")
+        return int((row and row[0]) or 0)
+    row = tx.one("SELECT min(seq) FROM callback WHERE created_at >= :since", since=time.time() - since)
+    return int(row[0]) - 1 if row and row[0] is not None else cursor(tx, settled, None)
+
+
+def find(tx: Tx, callback_id: str) -> Told | None:
+    """One by its id."""
+    row = tx.one(f"SELECT {COLUMNS} FROM callback WHERE id = :id", id=callback_id)
+    return None if row is None else Told(*row)
+
+
+def by_cause(tx: Tx, cause: str) -> str:
+    """The id of the callback that a cause has."""
+    row = tx.one("SELECT id FROM callback WHERE cause = :cause", cause=cause)
+    assert row is not None, "it was put down"
+    return str(row[0])
+
+
+def attempts(tx: Tx, callback_id: str) -> list[Attempt]:
+    """How often it was tried, the first attempt first."""
+    return [
+        Attempt(*row) for row in tx.all("SELECT n, tried_at, result, ms FROM attempt WHERE callback_id = :id ORDER BY n", id=callback_id)
+    ]
+
+
+def chosen(tx: Tx, ids: Sequence[str], failed: bool, since: float | None, limit: int) -> list[Told]:
+    """By id; or those that nobody took; or those of the last `since` seconds, replays apart. In their order."""
+    if ids:
+        return sorted((told for one in ids if (told := find(tx, one)) is not None), key=lambda told: told.seq)
+    where = "state IN ('dead', 'unsent')" if failed else "created_at >= :since AND replay_of IS NULL AND state <> 'waiting'"
+    rows = tx.all(
+        f"SELECT {COLUMNS} FROM callback WHERE {where} ORDER BY seq LIMIT :limit", since=time.time() - (since or 0.0), limit=limit
+    )
+    return [Told(*row) for row in rows]
+
+
+def replay(tx: Tx, told: Sequence[Told], to_url: str | None, concurrency: int) -> list[str]:
+    """Put these down anew; the ids of the new ones. Nobody waits any more for those that had failed."""
+    lanes.wake_all(tx, {lane_of(one.wa_id, concurrency) for one in told}, KIND)
+    made = []
+    for one in told:
+        made.append(f"cb_{uuid.uuid4().hex}")
+        tx.run(
+            "INSERT INTO callback (id, cause, wa_id, body, state, created_at, lane, attempts, replay_of, to_url) "
+            "VALUES (:id, :cause, :wa_id, :body, 'waiting', :now_at, :lane, 0, :replay_of, :to_url)",
+            id=made[-1],
+            cause=f"replay:{made[-1]}:{one.cause}",
+            wa_id=one.wa_id,
+            body=one.body,
+            now_at=time.time(),
+            lane=lane_of(one.wa_id, concurrency),
+            replay_of=one.shown_id,
+            to_url=to_url,
+        )
+        tx.run("UPDATE callback SET state = 'done' WHERE id = :id AND state IN ('dead', 'unsent')", id=one.id)
+    return made

@@ -105,6 +105,8 @@ class Postgres:
         "lane_storage": "WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000)",
         "database_bytes": "pg_database_size(current_database())",
         "tables": "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema()",
+        # The rows that no running transaction can still come before: numbers are given in another order than commits happen.
+        "settled": "age(xmin) > age((pg_snapshot_xmin(pg_current_snapshot())::text::bigint % 4294967296)::text::xid)",
         "version": "'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)",
     }
 

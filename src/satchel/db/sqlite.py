@@ -88,6 +88,7 @@ class Sqlite:
         "lane_storage": "",
         "database_bytes": "page_count * page_size FROM pragma_page_count(), pragma_page_size()",
         "tables": "SELECT name FROM sqlite_master WHERE type = 'table'",
+        "settled": "seq > 0",
         "version": "'SQLite ' || sqlite_version()",
     }
 

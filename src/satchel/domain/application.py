@@ -133,11 +133,16 @@ def _secret(key: str, value: Any) -> str | None:
 def _url(key: str, value: Any) -> str | None:
     if value == "":
         return None
+    if not fitting_url(value):
+        raise Fault(PARAMETER_INVALID, f"webhooks.{key} must be an http:// or https:// address, such as https://example.com/hook.")
+    return str(value)
+
+
+def fitting_url(value: Any) -> bool:
+    """Whether callbacks could go there."""
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
         fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        fine = False
-    if not fine or any(char.isspace() or ord(char) < 32 for char in value):
-        raise Fault(PARAMETER_INVALID, f"webhooks.{key} must be an http:// or https:// address, such as https://example.com/hook.")
-    return str(value)
+        return False
+    return fine and not any(char.isspace() or ord(char) < 32 for char in value)

@@ -14,6 +14,7 @@ from satchel.observe import requests
 from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
 from satchel.webapp.at_once import AtOnce
+from satchel.webapp.callbacks import Callbacks, Feed, OneCallback, Replays, Tests
 from satchel.webapp.certificates import WebhookCa
 from satchel.webapp.contacts import Contacts
 from satchel.webapp.direct import KEY, Direct
@@ -60,6 +61,11 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/", Live(), methods=["GET"]),
         Route("/_satchel/v1/media", MediaListing(webapp), methods=["GET"]),
         Route("/_satchel/v1/media/{id:path}", OneListed(webapp), methods=["GET"]),
+        Route("/_satchel/v1/callbacks", Callbacks(webapp), methods=["GET"]),
+        Route("/_satchel/v1/callbacks/feed", Feed(webapp), methods=["GET"]),
+        Route("/_satchel/v1/callbacks/replay", Replays(webapp), methods=["POST"]),
+        Route("/_satchel/v1/callbacks/test", Tests(webapp), methods=["POST"]),
+        Route("/_satchel/v1/callbacks/{id}", OneCallback(webapp), methods=["GET"]),
         Route("/_satchel/v1/upstream-events", UpstreamEvents(webapp), methods=["POST"]),
         Route("/_satchel/livez", Live(), methods=["GET"]),
         Route("/_satchel/readyz", Ready(webapp), methods=["GET"]),

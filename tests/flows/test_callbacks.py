@@ -1,0 +1,177 @@
+"""Telling the business: how many at once, what an endpoint that is away costs, signatures, and telling again. Against a real receiver."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+
+from satchel.coreapp.kinds import Callbacks
+from satchel.coreapp.worker import Worker
+from satchel.db import callbacks, endpoints, lanes
+from satchel.db.callbacks import News
+from satchel.domain import signatures
+from satchel.flows import Ports, application, replays
+from satchel.flows import callbacks as telling
+
+from ..egress.test_post import Receiver, listening
+from ..journeys.running import free_port
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+REFUSED = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with listening() as receiver:
+        yield receiver
+
+
+async def told(ports: Ports, *contacts: str) -> None:
+    for number, contact in enumerate(contacts):
+        news = News(f"status:{contact}:{number}", contact, {"statuses": [{"id": contact, "n": number}]})
+        await ports.db.write(partial(callbacks.put_down, news=[news], url_set=True))
+
+
+async def running(ports: Ports) -> tuple[Worker, "asyncio.Task[None]"]:
+    worker = Worker(ports.db, [Callbacks(ports)], "test.core.0", 30.0)
+    return worker, asyncio.create_task(worker.run())
+
+
+async def states(ports: Ports) -> list[str]:
+    return [row[0] for row in await ports.db.read(lambda tx: tx.all("SELECT state FROM callback ORDER BY seq"))]
+
+
+async def until_done(ports: Ports) -> None:
+    worker, task = await running(ports)
+    while "waiting" in await states(ports):  # noqa: ASYNC110 - rows send no notice to a test
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await task
+
+
+async def test_no_more_are_on_their_way_than_is_set(ports: Ports) -> None:
+    at_once = most = 0
+    go_on = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        while head := await reader.read(65536):
+            at_once += 1
+            most = max(most, at_once)
+            if most >= 3:
+                go_on.set()
+            await go_on.wait()
+            await asyncio.sleep(0.02)  # long enough for a fourth one to come, if it could
+            at_once -= 1
+            assert head
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    await application.change(ports.db, {"webhooks": {"url": url, "max_concurrent_requests": 3}}, "admin")
+    await told(ports, *(f"1202555{n:04}" for n in range(20)))
+    await until_done(ports)
+    assert most == 3
+    server.close()
+
+
+async def test_one_at_a_time_keeps_all_contacts_in_one_line(ports: Ports, receiver: Receiver) -> None:
+    await application.change(ports.db, {"webhooks": {"url": receiver.url, "max_concurrent_requests": "1"}}, "admin")
+    numbers = [f"1202555{n:04}" for n in range(12)]
+    for number in numbers:
+        news = News(f"status:{number}", number, {"n": number})
+        await ports.db.write(partial(callbacks.put_down, news=[news], url_set=True, concurrency=1))
+    await until_done(ports)
+    assert [json.loads(body)["n"] for body in receiver.bodies] == numbers
+
+
+async def test_an_endpoint_that_is_away_is_paused_and_everybody_is_told_when_it_is_back(ports: Ports) -> None:
+    port = free_port()
+    patch = {"webhooks": {"url": f"http://127.0.0.1:{port}/"}, "callback_backoff_delay_ms": 300, "max_callback_backoff_delay_ms": 600}
+    await application.change(ports.db, patch, "admin")
+    await told(ports, *(f"1202555{n:04}" for n in range(40)))
+    worker, task = await running(ports)
+    while not (await ports.db.read(endpoints.find)).failures:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert await ports.db.read(telling.room) == 0
+    await asyncio.sleep(0.5)
+    attempts = await ports.db.read(lambda tx: tx.one("SELECT count(*) FROM attempt"))
+    assert attempts is not None and attempts[0] <= 24 + 3  # those that were under way, then one probe for each pause
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.take, "127.0.0.1", port)
+    while "waiting" in await states(ports):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert (await ports.db.read(endpoints.find)).failures == 0
+    assert len(receiver.bodies) == 40
+    worker.stop()
+    await task
+    server.close()
+
+
+async def test_refusals_hold_back_their_own_contact_only(ports: Ports, receiver: Receiver) -> None:
+    receiver.answers = [REFUSED, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
+    await application.change(ports.db, {"webhooks": {"url": receiver.url}, "callback_backoff_delay_ms": 200}, "admin")
+    await told(ports, "12025550111", "12025550111")
+    await until_done(ports)
+    assert [json.loads(body)["statuses"][0]["n"] for body in receiver.bodies] == [0, 0, 1]
+    assert (await ports.db.read(endpoints.find)).failures == 0
+
+
+async def test_signatures_prove_body_and_time(ports: Ports, receiver: Receiver) -> None:
+    secret = "whsec_plJ3nmyCDGBKInavdOK15jsl"
+    await application.change(ports.db, {"webhooks": {"url": receiver.url, "secret": secret}}, "admin")
+    await told(ports, "12025550111")
+    await until_done(ports)
+    id_, at = receiver.header("webhook-id")[0], int(receiver.header("webhook-timestamp")[0])
+    made = signatures.headers(secret, id_, at, receiver.bodies[0])
+    assert receiver.header("webhook-signature") == [made["webhook-signature"]]
+    assert receiver.header("x-hub-signature-256") == [made["X-Hub-Signature-256"]]
+    assert receiver.header("content-type") == ["application/json"]
+
+
+async def test_a_replay_has_the_first_id_and_says_what_it_is(ports: Ports, receiver: Receiver) -> None:
+    await application.change(ports.db, {"webhooks": {"url": receiver.url}}, "admin")
+    await told(ports, "12025550111")
+    await until_done(ports)
+    first = receiver.header("webhook-id")
+    found = await ports.db.read(lambda tx: callbacks.newest(tx, None, None, 10))
+    made = await replays.replay(ports, replays.Wanted(ids=(found[0].id,)))
+    await until_done(ports)
+    again = await replays.replay(ports, replays.Wanted(ids=tuple(made)))
+    await until_done(ports)
+    assert len(again) == 1
+    assert [receiver.header("webhook-id", of=n) for n in range(3)] == [first] * 3
+    assert [receiver.header("satchel-replay", of=n) for n in range(3)] == [[], ["1"], ["1"]]
+    assert receiver.bodies[0] == receiver.bodies[1] == receiver.bodies[2]
+
+
+async def test_what_nobody_took_can_be_told_elsewhere(ports: Ports, receiver: Receiver) -> None:
+    await ports.db.write(lambda tx: callbacks.put_down(tx, [News("status:a:read", "12025550111", {"a": 1})], False))
+    assert await states(ports) == ["unsent"]
+    made = await replays.replay(ports, replays.Wanted(failed=True, to=receiver.url))
+    await until_done(ports)
+    assert (len(made), receiver.bodies) == (1, [b'{"a":1}'])
+    assert await replays.replay(ports, replays.Wanted(failed=True, to=receiver.url)) == []
+
+
+async def test_the_feed_follows_in_order_and_begins_where_it_is_told(ports: Ports) -> None:
+    horizon = ports.db.dialect["settled"]
+    await told(ports, "12025550111", "12025550112")
+    start = await ports.db.read(lambda tx: callbacks.cursor(tx, horizon, 60.0))
+    rows = await ports.db.read(lambda tx: callbacks.following(tx, horizon, start, 10))
+    assert [row.wa_id for row in rows] == ["12025550111", "12025550112"]
+    end = await ports.db.read(lambda tx: callbacks.cursor(tx, horizon, None))
+    assert await ports.db.read(lambda tx: callbacks.following(tx, horizon, end, 10)) == []
+    await told(ports, "12025550113")
+    assert [row.wa_id for row in await ports.db.read(lambda tx: callbacks.following(tx, horizon, end, 10))] == ["12025550113"]
+
+
+async def test_leases_of_every_process_count(ports: Ports) -> None:
+    await told(ports, "12025550111")
+    assert await ports.db.read(lambda tx: lanes.leased(tx, callbacks.KIND)) == 0
+    await ports.db.write(lambda tx: lanes.claim(tx, callbacks.KIND, "another/1", 30.0))
+    assert await ports.db.read(lambda tx: lanes.leased(tx, callbacks.KIND)) == 1
+    assert await ports.db.read(telling.room) == 23
