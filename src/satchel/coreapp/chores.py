@@ -91,17 +91,21 @@ def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:
 
 
 async def _each(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    """Run a chore every so many seconds; one that is put off comes again soon, and less soon each time."""
-    retry = FIRST_RETRY
+    """Run a chore every so many seconds; one that is put off comes again soon, and less soon each time. Why is said when it changes."""
+    retry, name, why = FIRST_RETRY, chore.__name__.strip("_"), ""
     while True:
         try:
             await chore()
-            retry = FIRST_RETRY
+            if why:
+                log.info("chore_goes_on", chore=name)
+            retry, why = FIRST_RETRY, ""
             await asyncio.sleep(seconds)
         except (Later, Fault) as error:
-            log.warning("chore_put_off", chore=chore.__name__.strip("_"), details=error.details)
+            if error.details != why:
+                log.warning("chore_put_off", chore=name, details=error.details)
+            why = error.details
         except Exception:
-            log.exception("unexpected", chore=chore.__name__.strip("_"))
+            log.exception("unexpected", chore=name)
         else:
             continue
         await asyncio.sleep(min(retry, seconds))
