@@ -100,6 +100,12 @@ def test_doctor_names_a_setting_that_nobody_knows(tmp_path: Path) -> None:
     assert (wrong.returncode, "choose from config" in wrong.stderr) == (2, True)
 
 
+def test_doctor_warns_of_an_old_name_that_is_not_taken(tmp_path: Path) -> None:
+    done = satchel("doctor", "--json", "--only", "config", cwd=tmp_path, WA_API_KY="1234567890123")
+    assert (done.returncode, levels(done), "did you mean WA_API_KEY?" in done.stdout) == (0, {"config": "warning"}, True)
+    assert "1234567890123" not in done.stdout
+
+
 def test_doctor_looks_at_the_files_for_tls_and_goes_on(tmp_path: Path) -> None:
     given = {"SATCHEL_WEBAPP__TLS_CERTIFICATE": str(tmp_path / "a.pem"), "SATCHEL_WEBAPP__TLS_KEY": str(tmp_path / "b.pem")}
     done = satchel("doctor", "--json", "--only", "config,files", cwd=tmp_path, **given)

@@ -31,8 +31,8 @@ PHONES = ("12025550111", "12025550112")
 PHOTO = "tests/media/harbour.jpg"
 """The one that comes with a clone."""
 LINES = r"""
-TOKEN=$(curl -s{trust} -u admin:{login} -X POST {url}/v1/users/login \
-  | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+TOKEN=$(curl -s{trust} -u admin:{login} \
+  -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 MEDIA=$(curl -s{trust} -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" \
   --data-binary @{photo} {url}/v1/media \
   | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')

@@ -130,6 +130,8 @@ def config(settings: Settings) -> Finding:
     ]
     if open_to_all:
         return Finding("problem", f"{open_to_all[0]} holds secrets and others may read it: chmod 600 it")
+    if settings.unknown:
+        return Finding("warning", settings.unknown)
     origins = sorted(set(settings.origins.values()))
     return Finding("ok", f"{len(settings.origins)} settings from {', '.join(origins)}" if origins else "nothing but defaults")
 

@@ -143,7 +143,7 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
         build.webapp(settings, opened.ports, opened.name),
         http=BoundedProtocol,
         ws="none",
-        proxy_headers=False,  # anybody could claim any address, and the brake on passwords would believe it
+        proxy_headers=False,  # Webapp believes those that the settings name, and no others
         timeout_keep_alive=75,  # longer than load balancers keep theirs
         lifespan="off",
         access_log=False,
