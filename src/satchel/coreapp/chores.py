@@ -74,6 +74,7 @@ class Chores:
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)
         await reconcile.sweep_renditions(self._ports)
+        await reconcile.sweep_parts(self._ports)
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
