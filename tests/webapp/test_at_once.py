@@ -153,6 +153,6 @@ async def test_the_log_names_the_peer_and_a_forwarded_request_goes_the_usual_way
     with capture_logs() as said:
         for more in ("X-Request-Id: the-token-is-known-now\r\n", "", "X-Forwarded-For: 192.0.2.1\r\n"):
             await server.ask(talk, "GET", f"/v1/media/{media}", more)
-    await until(lambda: len([line for line in said if line["event"] == "request"]) == 3)
+        await until(lambda: len([line for line in said if line["event"] == "request"]) == 3)
     assert [line["address"] for line in said if line["event"] == "request"] == ["127.0.0.1"] * 3
     assert len(taken) == (1 if _is_sqlite(door) else 0)
