@@ -133,7 +133,8 @@ class Outbox:
     def _note(self, status: int) -> None:
         if status != self._last_status:
             said = f"the node answers {status}" if status else "the node does not answer"
-            log.log(logging.INFO if status == 200 else logging.WARNING, "%s to upstream events", said)
+            hint = ": start both with the same secret" if status == 401 else ""
+            log.log(logging.INFO if status == 200 else logging.WARNING, "%s to upstream events%s", said, hint)
         self._last_status = status
 
 

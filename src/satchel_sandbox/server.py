@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from . import lifeline
 from .control import Control
+from .log import set_up
 from .network import Network
 from .outbox import Poster
 from .ports import Ports
@@ -32,7 +33,6 @@ from .wire import Wire
 log = logging.getLogger("sandbox")
 
 HOST = "127.0.0.1"
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 Wrap = Callable[[Ports], Ports]
 
@@ -55,7 +55,7 @@ class Options:
 
 def run(options: Options, wrap: Wrap = lambda ports: ports) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. `wrap` may put something around the engines: crash tests do."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
+    set_up()
     lifeline.hold()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

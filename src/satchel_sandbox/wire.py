@@ -32,6 +32,7 @@ class Wire:
     def __init__(self, network: Network, secret: str, base: str) -> None:
         self._network, self._base = network, base
         self._authorization = f"Bearer {secret}".encode()
+        self._refusing = False
 
     def routes(self) -> list[Route]:
         return [
@@ -44,12 +45,21 @@ class Wire:
     def _authorized(self, handler: Handler) -> Handler:
         async def checked(request: Request) -> Response:
             given = request.headers.get("authorization", "").encode("latin-1")
-            if not hmac.compare_digest(given, self._authorization):
-                log.warning("refused %s: the secret is missing or wrong", request.url.path)
+            fits = hmac.compare_digest(given, self._authorization)
+            self._note(refusing=not fits)
+            if not fits:
                 raise Refusal(401, "unauthorized", "The secret is missing or wrong: node and sandbox must be given the same one.")
             return await handler(request)
 
         return checked
+
+    def _note(self, refusing: bool) -> None:
+        """The node comes again and again: that it is refused is said once, and once that it is not any more."""
+        if refusing and not self._refusing:
+            log.warning("the node is refused, its secret is missing or wrong: start both with the same one, see SATCHEL_UPSTREAM__SECRET")
+        elif self._refusing and not refusing:
+            log.info("the node's secret fits now")
+        self._refusing = refusing
 
     async def _state(self, _: Request) -> Response:
         clock = self._network.clock

@@ -81,6 +81,24 @@ def test_a_wait_in_vain_is_exit_9(dev: Dev) -> None:
     assert (told.returncode, json.loads(told.stdout), json.loads(told.stderr)["errors"][0]["code"]) == (9, {"messages": []}, 1000)
 
 
+def test_after_a_message_only_later_ones_are_shown_and_waited_for(dev: Dev) -> None:
+    (dev.folder / "bill.txt").write_text("x")
+    phone = ("sandbox", "phone", "show", "12025550197")
+
+    def send() -> str:
+        return satchel("send", "document", "--to", "12025550197", "bill.txt", cwd=dev.folder).stdout.strip()
+
+    first = send()
+    assert satchel(*phone, "--wait", "10s", "--quiet", cwd=dev.folder).stdout.split() == [first]
+    vain = satchel(*phone, "--after", first, "--wait", "100ms", cwd=dev.folder)
+    assert (vain.returncode, vain.stdout) == (9, "")
+    assert f"12025550197 received nothing after {first} within 100ms" in vain.stderr
+    second = send()
+    assert satchel(*phone, "--after", first, "--wait", "10s", "--quiet", cwd=dev.folder).stdout.split() == [second]
+    unknown = satchel(*phone, "--after", "nothing", cwd=dev.folder)
+    assert (unknown.returncode, unknown.stderr.count("\n"), "no message 'nothing'" in unknown.stderr) == (5, 1, True)
+
+
 @pytest.mark.parametrize(("state", "lacks"), [("downloading", True), ("downloaded", False), ("unavailable", False)])
 def test_what_a_wait_lacks_is_media_on_its_way(state: str, lacks: bool) -> None:
     assert bool(sandbox.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks

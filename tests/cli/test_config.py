@@ -22,9 +22,13 @@ def test_show_says_all_and_where_it_comes_from_but_no_secret(tmp_path: Path) -> 
     assert (plain.returncode, plain.stderr) == (0, "")
     assert list(found) == settings.names()
     assert found["coreapp.lease_ttl"] == {"value": 7.0, "origin": "satchel.toml"}
-    assert found["webapp.api_key"] == {"value": "********", "origin": "WA_API_KEY"}
+    assert found["webapp.api_key"] == {"value": "set", "origin": "WA_API_KEY"}
     assert found["volume.max_upload"] == {"value": "100 MiB", "origin": "default"}
     assert "hidden" not in plain.stdout + json.dumps(found)
+    assert found["volume.path"] == {"value": str(tmp_path / ".satchel" / "media"), "origin": "default"}
+    bare = json.loads(satchel("config", "show", "--json", cwd=tmp_path).stdout)
+    assert {bare[name]["value"] for name in settings.secrets()} == {"unset"}
+    assert all(len(line.split()) > 1 for line in satchel("config", "show", cwd=tmp_path).stdout.splitlines())
     assert [line.split()[0] for line in plain.stdout.splitlines()] == settings.names()
     assert "satchel.toml" in next(line for line in plain.stdout.splitlines() if line.startswith("coreapp.lease_ttl"))
 
@@ -43,6 +47,9 @@ def test_secrets_are_those_that_the_docs_never_show() -> None:
 def test_check_is_0_with_what_was_read_or_3_with_a_sentence(tmp_path: Path) -> None:
     good = satchel("config", "check", cwd=tmp_path, WA_MASTER_NODE="1", SATCHEL_COREAPP__LEASE_TTL="7")
     assert (good.returncode, "Set: 1." in good.stdout, "WA_MASTER_NODE" in good.stderr) == (0, True, True)
+    strange = satchel("config", "check", cwd=tmp_path, WA_DB_HOSTNAM="db", WA_FLEET="7", WA_EMPTY="")
+    assert (strange.returncode, strange.stderr.count("\n")) == (0, 1)
+    assert "WA_DB_HOSTNAM (did you mean WA_DB_HOSTNAME?), WA_FLEET." in strange.stderr
     assert list(tmp_path.iterdir()) == []
     for bad in (
         {"SATCHEL_COREAPP__LEASE_TTL": "soon"},

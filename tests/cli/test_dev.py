@@ -1,6 +1,7 @@
 """`satchel dev`: starts everything, finds out early what is in the way, and leaves nothing behind."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -85,6 +86,25 @@ def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: D
     assert weak.returncode == 3
     assert "8 to 64 characters" in weak.stderr
     assert "weak" not in weak.stderr
+
+
+@pytest.mark.parametrize("given", [None, Given("Quay-Lantern-42", in_file=False), Given("Quay-Lantern-42", in_file=True)])
+def test_the_banner_fits_a_terminal(given: Given | None) -> None:
+    options = dev_command.Options(65533, 65534, Path("/home/somebody/satchel/.satchel"), "")
+    for started in (dev_command.Started("token", given, None, None), dev_command.Started("token", given, "Quay-Lantern-42-x", None)):
+        shown = dev_command.banner(options, started)
+        assert [line for line in shown.splitlines() if len(line) > 100] == []
+
+
+def test_every_line_of_the_log_in_a_file_is_json_and_all_else_the_banner(dev: Dev, photo: Path) -> None:
+    satchel("send", "image", "--to", "12025550111", str(photo), cwd=dev.folder)
+    httpx2.get(f"{dev.state['sandbox_url']}/sandbox/phones/12025550111/messages", params={"wait": "10s"}, trust_env=False)
+    dev.stop()
+    lines = dev.output().splitlines()
+    other = [line for line in lines if line and not line.startswith("  ") and "everything is kept in" not in line]
+    said = [json.loads(line) for line in other]
+    assert {"sandbox", "sandbox.network"} <= {line.get("logger") for line in said}
+    assert all({"event", "level", "timestamp"} <= set(line) for line in said)
 
 
 def test_the_banner_says_where_a_given_password_stands(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from satchel.cli import doctor
 from satchel.cli.doctor import NAMES
 
 from ..journeys.running import free_port
@@ -92,6 +93,12 @@ def test_doctor_names_a_setting_that_nobody_knows(tmp_path: Path) -> None:
     assert (wrong.returncode, "choose from config" in wrong.stderr) == (2, True)
 
 
+def test_doctor_warns_of_an_old_name_that_is_not_taken(tmp_path: Path) -> None:
+    done = satchel("doctor", "--json", "--only", "config", cwd=tmp_path, WA_API_KY="1234567890123")
+    assert (done.returncode, levels(done), "did you mean WA_API_KEY?" in done.stdout) == (0, {"config": "warning"}, True)
+    assert "1234567890123" not in done.stdout
+
+
 def test_doctor_looks_at_the_files_for_tls_and_goes_on(tmp_path: Path) -> None:
     given = {"SATCHEL_WEBAPP__TLS_CERTIFICATE": str(tmp_path / "a.pem"), "SATCHEL_WEBAPP__TLS_KEY": str(tmp_path / "b.pem")}
     done = satchel("doctor", "--json", "--only", "config,files", cwd=tmp_path, **given)
@@ -109,13 +116,26 @@ def test_doctor_finds_a_secret_that_others_may_read(dev: Dev) -> None:
         database.chmod(0o600)
 
 
-def test_doctor_tells_a_node_from_somebody_else_on_the_port() -> None:
-    from satchel.cli.doctor import port
-
+def test_doctor_tells_a_node_from_somebody_else_on_the_port(dev: Dev) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        assert port([url]).level == "warning"
-    assert port([url]).text.startswith("nobody listens")
+        bind = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert doctor.port(bind).level == "warning"
+    assert doctor.port(bind).text == f"nobody listens at {bind}: a node may start there"
+    for bind in (f"127.0.0.1:{dev.port}", f"0.0.0.0:{dev.port}"):
+        assert doctor.port(bind).text == f"a node answers at http://127.0.0.1:{dev.port}"
+    assert doctor.port("192.0.2.1:9090").level == "problem"  # an address of the documentation, on no machine
+
+
+def test_doctor_looks_where_dev_and_its_sandbox_listen_or_where_bind_says(dev: Dev) -> None:
+    def text(*more: str) -> str:
+        return str(json.loads(satchel("doctor", "--json", "--only", "port", *more, cwd=dev.folder).stdout)["checks"][0]["text"])
+
+    assert text() == f"a node answers at http://127.0.0.1:{dev.port}, its simulated network at http://127.0.0.1:{dev.sandbox_port}"
+    assert text("--bind", f"127.0.0.1:{dev.sandbox_port}").startswith(f"what listens at 127.0.0.1:{dev.sandbox_port} is no node")
+    silent = doctor.beside(f"http://127.0.0.1:{dev.port}", f"http://127.0.0.1:{free_port()}")
+    assert silent.level == "problem"
+    wrong = satchel("doctor", "--bind", "9090", cwd=dev.folder)
+    assert (wrong.returncode, "is not HOST:PORT" in wrong.stderr) == (2, True)
 
 
 def test_doctor_shows_signs_and_colours_on_a_terminal(tmp_path: Path) -> None:

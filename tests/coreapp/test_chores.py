@@ -1,4 +1,4 @@
-"""Chores that look at the volume."""
+"""Chores: what they say of the volume and of an upstream that does not have them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from satchel import build
 from satchel.coreapp import chores
 from satchel.coreapp.chores import Chores
+from satchel.domain.errors import Later
+from satchel.upstream import State, Upstream
 from satchel.volume import Space, Volume
 
 from ..conftest import Place
@@ -49,4 +51,44 @@ async def test_the_high_water_mark_is_told_when_it_is_crossed_and_not_again(plac
     assert [(line["above"], line["used"], line["log_level"]) for line in said if line["event"] == "volume_high_water"] == [
         (True, "90 %", "warning"),
         (False, "50 %", "info"),
+    ]
+
+
+class Refusing:
+    """The real upstream, at whose address nobody listens; `refusals` times asked in vain, it answers twice."""
+
+    def __init__(self, upstream: Upstream, refusals: int) -> None:
+        self._upstream = upstream
+        self._refusals = refusals
+        self.over = asyncio.Event()
+        self._answers = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._upstream, name)
+
+    async def state(self) -> State:
+        if self._refusals:
+            self._refusals -= 1
+            return await self._upstream.state()
+        self._answers += 1
+        if self._answers == 2:
+            self.over.set()
+        return State("world", 0.0)
+
+
+async def test_why_a_chore_is_put_off_is_said_once_and_that_it_goes_on_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "FIRST_RETRY", 0.001)
+    monkeypatch.setattr(chores, "FOLLOW", 0.01)
+    async with build.opened(place.settings, "core") as opened:
+        with pytest.raises(Later) as reason:
+            await opened.ports.upstream.state()
+        refusing = Refusing(opened.ports.upstream, 4)
+        with capture_logs() as said:
+            running = asyncio.create_task(Chores(replace(opened.ports, upstream=cast(Upstream, refusing)), opened.name).run())
+            await refusing.over.wait()
+            running.cancel()
+            await asyncio.wait({running})
+    assert [(line["event"], line.get("details")) for line in said if line.get("chore") == "follow"] == [
+        ("chore_put_off", reason.value.details),
+        ("chore_goes_on", None),
     ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from satchel.domain.errors import Later
 from satchel.domain.media import Rendition
 from satchel.flows import Ports, media_node, prepare, reconcile
 from satchel.flows.steps import Timeline
@@ -44,3 +45,19 @@ async def test_a_rendition_without_a_row_is_swept_once_it_is_old(ports: Ports, p
         age(path)
     assert await reconcile.sweep_renditions(ports) == 1
     assert [path.name for path in folder.iterdir()] == [made.file]
+
+
+async def test_parts_that_nobody_touches_are_swept_and_never_from_a_folder_that_is_not_the_volume(ports: Ports, place: Place) -> None:
+    volume = place.data_dir / "media"
+    young, old, foreign = [volume / "parts" / name for name in (".a.other.part", ".b.other.part", "notes.txt")]
+    for path in (young, old, foreign):
+        path.write_bytes(b"x")
+    age(old)
+    age(foreign)
+    marker = (volume / ".satchel-volume").rename(volume / "away")
+    with pytest.raises(Later):
+        await reconcile.sweep_parts(ports)
+    assert old.exists()
+    marker.rename(volume / ".satchel-volume")
+    assert await reconcile.sweep_parts(ports) == 1
+    assert sorted(path.name for path in (volume / "parts").iterdir()) == [young.name, foreign.name]

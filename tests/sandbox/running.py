@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -100,5 +101,5 @@ async def address(process: asyncio.subprocess.Process) -> str:
     async with asyncio.timeout(10):
         while line := (await process.stderr.readline()).decode():
             if " its address " in line:
-                return line.split()[-1]
+                return str(json.loads(line)["event"]).split()[-1]
     raise AssertionError("the sandbox ended before it listened")

@@ -1,8 +1,10 @@
 """The process: how it starts, stops and refuses to start; what a kill -9 leaves, and what comes back."""
 
 import asyncio
+import json
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -35,6 +37,19 @@ async def test_start_and_stop(node: Node, tmp_path: Path) -> None:
         one.send_signal(signal.SIGTERM)
         assert await waiting == []
         assert await asyncio.wait_for(one.wait(), 5) == 0
+
+
+async def test_each_line_of_the_log_is_an_object_in_the_form_of_the_node_s(node: Node, tmp_path: Path) -> None:
+    arguments = ("--port", "0", "--data-dir", tmp_path, "--node", node.url)
+    async with process(*arguments, SATCHEL_SANDBOX_SECRET=SECRET) as one, aiohttp.ClientSession() as session:
+        assert one.stderr
+        first = json.loads(await one.stderr.readline())
+        sandbox = Sandbox(session, first["event"].split()[-1])
+        await sandbox.call("GET", "/wire/state", headers={"Authorization": "Bearer wrong"})
+        second = json.loads(await one.stderr.readline())
+    assert [(line["logger"], line["level"]) for line in (first, second)] == [("sandbox", "info"), ("sandbox.wire", "warning")]
+    assert datetime.fromisoformat(first["timestamp"]) <= datetime.fromisoformat(second["timestamp"]) <= datetime.now(UTC)
+    assert set(second) == {"event", "logger", "level", "timestamp"}
 
 
 async def test_no_secret(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from satchel_sandbox.copies import LIFE_SECONDS
 
 from .crypt import Sealed, plaintext, seal
 from .node import Node
-from .running import PHONE, Sandbox, envelope
+from .running import PHONE, SECRET, Sandbox, envelope, running
 
 pytestmark = pytest.mark.anyio
 ENVELOPES = json.loads((Path(__file__).parents[2] / "wire" / "envelope.json").read_text("utf-8"))
@@ -207,3 +207,14 @@ async def test_what_fails_a_check_is_unavailable_but_delivered(sandbox: Sandbox,
         assert status == 409
         assert "unavailable" in json.loads(body)["details"]
     await node.until(lambda: all(node.statuses(check) == ["sent", "delivered"] for check in damaged(sealed)))
+
+
+async def test_a_wrong_secret_is_said_once_and_once_when_it_fits(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "sandbox.wire")
+    async with running(node.url) as sandbox:
+        for secret in ("wrong", "wrong", SECRET, SECRET):
+            await sandbox.call("GET", "/wire/state", headers={"Authorization": f"Bearer {secret}"})
+    said = [record.getMessage() for record in caplog.records if record.name == "sandbox.wire"]
+    assert len(said) == 2
+    assert "SATCHEL_UPSTREAM__SECRET" in said[0]
+    assert said[1] == "the node's secret fits now"

@@ -49,6 +49,7 @@ SAMPLES = {
     "webapp.api_key": "twelve-or-more",
     "webapp.token_key": "k" * 32,
     "webapp.rate_limits": "true",
+    "webapp.trusted_proxies": "127.0.0.1",
 }
 PAIRS = {"webapp.tls_certificate": ["webapp.tls_key"], "webapp.tls_key": ["webapp.tls_certificate"]}
 

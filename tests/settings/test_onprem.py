@@ -106,3 +106,11 @@ def test_what_is_not_needed_is_one_note(tmp_path: Path) -> None:
     assert found.origins == {}
     assert found.notes == (f"Not needed here and ignored: {', '.join(IGNORED)}.",)
     assert loaded(tmp_path, **dict.fromkeys(IGNORED, "")).notes == ()
+
+
+def test_names_that_nobody_knows_are_told_and_no_note_of_a_start(tmp_path: Path) -> None:
+    found = loaded(tmp_path, WA_DB_PASWORD="hidden", WA_OTHER="hidden", **dict.fromkeys(IGNORED, "1"))
+    assert "WA_DB_PASWORD (did you mean WA_DB_PASSWORD?), WA_OTHER." in found.unknown
+    assert "hidden" not in found.unknown
+    assert len(found.notes) == 1
+    assert loaded(tmp_path, WAX="1", **dict.fromkeys(IGNORED, "1")).unknown == ""

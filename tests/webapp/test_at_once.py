@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from satchel.flows import media_node
 from satchel.webapp import protocol
@@ -144,3 +145,14 @@ async def test_a_connection_on_which_nothing_more_comes_is_closed(server: Server
     for _ in range(2):
         await server.ask(talk, "GET", f"/v1/media/{media}")
     await talk[0].read()
+
+
+async def test_the_log_names_the_peer_and_a_forwarded_request_goes_the_usual_way(door: Door, server: Server, taken: list[bytes]) -> None:
+    media = await door.upload()
+    talk = await server.dial()
+    with capture_logs() as said:
+        for more in ("X-Request-Id: the-token-is-known-now\r\n", "", "X-Forwarded-For: 192.0.2.1\r\n"):
+            await server.ask(talk, "GET", f"/v1/media/{media}", more)
+        await until(lambda: len([line for line in said if line["event"] == "request"]) == 3)
+    assert [line["address"] for line in said if line["event"] == "request"] == ["127.0.0.1"] * 3
+    assert len(taken) == (1 if _is_sqlite(door) else 0)

@@ -125,3 +125,19 @@ async def test_an_unknown_media_is_a_problem(door: Door, media: str) -> None:
 async def test_both_ask_for_a_token(door: Door) -> None:
     for path in (LIST, f"{LIST}/0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c11"):
         assert (await door.http.get(path, headers={"Authorization": "Bearer x"})).status_code == 401
+
+
+async def test_one_whose_file_was_removed_by_hand_is_missing_and_on_a_volume_that_is_away_it_is_what_the_row_says(fresh: Door) -> None:
+    media = await fresh.upload()
+    volume = fresh.place.data_dir / "media"
+
+    async def state() -> str:
+        return str((await fresh.http.get(f"{LIST}/{media}")).json()["media"][0]["state"])
+
+    (volume / "shared" / media).rename(fresh.place.data_dir / "kept")
+    assert await state() == "missing"
+    marker = (volume / ".satchel-volume").rename(volume / "away")
+    assert await state() == "live"
+    marker.rename(volume / ".satchel-volume")
+    (fresh.place.data_dir / "kept").rename(volume / "shared" / media)
+    assert await state() == "live"

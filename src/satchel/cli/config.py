@@ -12,8 +12,6 @@ from satchel.cli.options import json_option, node_data_dir
 from satchel.domain import quantities
 from satchel.settings import SECTIONS, Settings, files, load, names, secrets
 
-MASK = "********"
-
 
 @click.group()
 def config() -> None:
@@ -25,7 +23,7 @@ def config() -> None:
 @json_option
 @node_data_dir
 def show(origin: bool, as_json: bool, data_dir: Path) -> None:
-    """Print every setting; secrets are masked."""
+    """Print every setting with the value that counts; of secrets only whether they are set."""
     with say.configuration_errors():
         settings = load(data_dir, os.environ)
     shown = {name: {"value": _shown(settings, name), "origin": settings.origins.get(name, "default")} for name in names()}
@@ -33,7 +31,7 @@ def show(origin: bool, as_json: bool, data_dir: Path) -> None:
         say.json(shown)
         return
     for name, said in shown.items():
-        value = "" if said["value"] is None else str(said["value"])
+        value = "unset" if said["value"] in (None, "") else str(said["value"])
         click.echo((f"{name:<26} {value:<26} {said['origin']}" if origin else f"{name:<26} {value}").rstrip())
 
 
@@ -50,7 +48,7 @@ def check(data_dir: Path) -> None:
         if settings.database.kind == "postgres":
             asyncio.run(build.database(settings).close())  # opens no connection: only the address is read
     read = [str(path) for path in files(os.environ) if path.is_file()]
-    for note in settings.notes:
+    for note in filter(None, (*settings.notes, settings.unknown)):
         click.echo(note, err=True)
     click.echo(f"The settings can be used. Set: {len(settings.origins)}. Files: {', '.join(read) or 'none'}.")
 
@@ -59,7 +57,9 @@ def _shown(settings: Settings, name: str) -> Any:
     section, _, field = name.partition(".")
     value = getattr(getattr(settings, section), field)
     if name in secrets():
-        return MASK if value else None
+        return "set" if value else "unset"
+    if name == "volume.path":
+        return str(settings.volume_path)
     if unit := SECTIONS[section].__dataclass_fields__[field].metadata.get("unit"):
         return quantities.SHOWN[unit](value)
     return str(value) if isinstance(value, Path) else value

@@ -31,8 +31,10 @@ PHONES = ("12025550111", "12025550112")
 PHOTO = "tests/media/harbour.jpg"
 """The one that comes with a clone."""
 LINES = r"""
-TOKEN=$(curl -s{trust} -u admin:{login} -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
-MEDIA=$(curl -s{trust} -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" --data-binary @{photo} {url}/v1/media \
+TOKEN=$(curl -s{trust} -u admin:{login} \
+  -X POST {url}/v1/users/login | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+MEDIA=$(curl -s{trust} -H "Authorization: Bearer $TOKEN" -H "Content-Type: image/jpeg" \
+  --data-binary @{photo} {url}/v1/media \
   | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
 curl -s{trust} -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
   -d '{{"to": "{phone}", "type": "image", "image": {{"id": "'$MEDIA'"}}}}'
@@ -212,7 +214,7 @@ def banner(options: Options, started: Started) -> str:
         photo=PHOTO if Path(PHOTO).exists() else "photo.jpg",
         trust=f" --cacert {shlex.quote(str(options.ca))}" if options.ca else "",
     )
-    hook = started.webhook or "none: callbacks are kept (set one with --webhook URL; satchel webhook serve is one)"
+    hook = started.webhook or "none, callbacks are kept (--webhook URL sets one; satchel webhook serve is one)"
     return f"""
   Satchel {__version__} · data in {options.data_dir}
 

@@ -1,8 +1,10 @@
 """`satchel doctor`: what is wrong with this host's node, and what to do about it."""
 
 import asyncio
+import errno
 import os
 import resource
+import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +17,7 @@ import rich_click as click
 from satchel import build
 from satchel.build import Looked
 from satchel.cli import say, tls
+from satchel.cli.bind import BIND, address
 from satchel.cli.options import json_option, node_data_dir
 from satchel.cli.state import state_of
 from satchel.domain.errors import Fault, Later
@@ -26,7 +29,6 @@ NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "admin")
 NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation")
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 FEW_FILES = 1024
-PORT = "127.0.0.1:9090"
 Findings = dict[str, Finding]
 
 
@@ -37,13 +39,16 @@ def _names(ctx: Any, param: Any, value: str | None) -> tuple[str, ...]:
     return names
 
 
-@click.command(epilog="Example: satchel doctor --data-dir /var/lib/satchel --only database,volume")
+@click.command(epilog="Example: satchel doctor --data-dir /var/lib/satchel --bind 0.0.0.0:9090")
 @node_data_dir
 @click.option("--only", callback=_names, metavar="NAME,...", help=f"Only these checks: {', '.join(NAMES)}.")
+@click.option("--bind", metavar="HOST:PORT", help=f"Where satchel serve is told to listen; else a running satchel dev, else {BIND}.")
 @json_option
-def doctor(data_dir: Path, only: tuple[str, ...], as_json: bool) -> None:
+def doctor(data_dir: Path, only: tuple[str, ...], bind: str | None, as_json: bool) -> None:
     """Check this host's node and say what to do. Changes nothing. Exit code 10 when there is a problem; a warning alone is none."""
-    findings = asyncio.run(examine(data_dir, only))
+    if bind is not None:
+        address(bind)
+    findings = asyncio.run(examine(data_dir, only, bind))
     counts = {level: sum(finding.level == level for finding in findings.values()) for level in MARKS}
     if as_json:
         checks = [{"name": name, **asdict(finding)} for name, finding in findings.items()]
@@ -56,7 +61,7 @@ def doctor(data_dir: Path, only: tuple[str, ...], as_json: bool) -> None:
         sys.exit(say.PROBLEMS)
 
 
-async def examine(data_dir: Path, names: tuple[str, ...]) -> Findings:
+async def examine(data_dir: Path, names: tuple[str, ...], bind: str | None = None) -> Findings:
     """The findings by name, in the order of NAMES."""
     found: Findings = {}
     try:
@@ -64,7 +69,7 @@ async def examine(data_dir: Path, names: tuple[str, ...]) -> Findings:
         found["config"] = config(settings)
         if set(names) & set(NEEDS_DATABASE):
             found |= await _with_database(settings, names)
-        found |= await _without_database(settings, names)
+        found |= await _without_database(settings, names, bind)
     except SettingsError as error:
         return {"config": Finding("problem", str(error))}
     return {name: found[name] for name in NAMES if name in names and name in found}
@@ -99,11 +104,10 @@ def _unchecked(names: tuple[str, ...]) -> Findings:
     return {name: Finding("warning", "not checked, for want of the database") for name in NEEDS_DATABASE[1:] if name in names}
 
 
-async def _without_database(settings: Settings, names: tuple[str, ...]) -> Findings:
+async def _without_database(settings: Settings, names: tuple[str, ...], bind: str | None) -> Findings:
     found: Findings = {}
     if "port" in names:
-        dev = state_of(settings.data_dir)
-        found["port"] = await asyncio.to_thread(port, [str(dev["url"])] if "url" in dev else _urls(settings))
+        found["port"] = await asyncio.to_thread(_port, settings, bind)
     if "files" in names:
         found["files"] = files()
     if "password" in names:
@@ -126,29 +130,62 @@ def config(settings: Settings) -> Finding:
     ]
     if open_to_all:
         return Finding("problem", f"{open_to_all[0]} holds secrets and others may read it: chmod 600 it")
+    if settings.unknown:
+        return Finding("warning", settings.unknown)
     origins = sorted(set(settings.origins.values()))
     return Finding("ok", f"{len(settings.origins)} settings from {', '.join(origins)}" if origins else "nothing but defaults")
 
 
-def _urls(settings: Settings) -> list[str]:
-    """Where `satchel serve` listens unless told. Its --https is no setting, so both are tried, the one that the settings say first."""
-    schemes = ("https", "http") if settings.webapp.tls_certificate else ("http", "https")
-    return [f"{scheme}://{PORT}" for scheme in schemes]
+def _port(settings: Settings, bind: str | None) -> Finding:
+    """Of a running `satchel dev` unless another address is asked for: it says itself where it and its simulated network listen."""
+    dev = state_of(settings.data_dir) if bind is None else {}
+    if "url" in dev:
+        return beside(str(dev["url"]), str(dev["sandbox_url"]))
+    # serve's --https is no setting, so both are tried, the one that the settings say first.
+    return port(bind or BIND, ("https", "http") if settings.webapp.tls_certificate else ("http", "https"))
 
 
-def port(urls: Sequence[str]) -> Finding:
-    """Whether the node, nobody or somebody else listens where the node should. A certificate need not be for this address to be ours."""
-    from satchel.client.connection import NobodyListens, Unreachable, fetch, trust_anybody
+def port(bind: str, schemes: Sequence[str] = ("http", "https")) -> Finding:
+    """Whether the node, nobody or somebody else listens where the node should; the port is taken for a moment to see whether it can be."""
+    host, number = address(bind)
+    if (refused := _refused(host, number)) is None:
+        return Finding("ok", f"nobody listens at {bind}: a node may start there")
+    if refused.errno != errno.EADDRINUSE:
+        return Finding("problem", f"nobody can listen at {bind} ({refused.strerror}): give satchel serve another --bind")
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    urls = [f"{scheme}://{f'[{reached}]' if ':' in reached else reached}:{number}" for scheme in schemes]
+    if url := next((url for url in urls if _answers(url, "/_satchel/livez")), None):
+        return Finding("ok", f"a node answers at {url}")
+    return Finding("warning", f"what listens at {bind} is no node: stop it, or give satchel serve another --bind")
 
-    for url in urls:
-        try:
-            if fetch(url, "/_satchel/livez", trust_anybody(), timeout=2)[0] == 200:
-                return Finding("ok", f"a node answers at {url}")
-        except NobodyListens:
-            return Finding("ok", f"nobody listens at {url}: a node may start there")
-        except Unreachable:
-            pass
-    return Finding("warning", f"what listens at {urls[0]} is no node: stop it, or give satchel serve another --bind")
+
+def beside(url: str, sandbox_url: str) -> Finding:
+    """Whether a `satchel dev` and its simulated network answer where they say."""
+    silent = [one for one, path in ((url, "/_satchel/livez"), (sandbox_url, "/sandbox/readyz")) if not _answers(one, path)]
+    if silent:
+        return Finding("problem", f"satchel dev runs, and nothing of it answers at {' and '.join(silent)}: stop it and start it again")
+    return Finding("ok", f"a node answers at {url}, its simulated network at {sandbox_url}")
+
+
+def _refused(host: str, number: int) -> OSError | None:
+    """Why the system does not let us listen there."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, number))
+    except OSError as error:
+        return error
+    return None
+
+
+def _answers(url: str, path: str) -> bool:
+    """A certificate need not be for this address to be ours."""
+    from satchel.client.connection import Unreachable, fetch, trust_anybody
+
+    try:
+        return fetch(url, path, trust_anybody(), timeout=2)[0] == 200
+    except Unreachable:
+        return False
 
 
 def files() -> Finding:

@@ -17,6 +17,7 @@ import structlog
 
 from satchel import build, observe
 from satchel.cli import lifeline, private, say, tls
+from satchel.cli.bind import BIND, address
 from satchel.cli.children import LISTENER, Child, Stopped, Supervisor
 from satchel.cli.options import node_data_dir
 from satchel.db import Database
@@ -51,7 +52,7 @@ class Run:
     show_default=True,
     help="Webapp (HTTP), Coreapp (background work), or all: the Webapps and one Coreapp.",
 )
-@click.option("--bind", default="127.0.0.1:9090", show_default=True, metavar="HOST:PORT", help="Where Webapp listens.")
+@click.option("--bind", default=BIND, show_default=True, metavar="HOST:PORT", help="Where Webapp listens.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Webapp processes, which share one socket.")
 @click.option("--tls-cert", metavar="FILE", help="PEM file of a certificate with its chain: Webapp speaks https.")
 @click.option("--tls-key", metavar="FILE", help="PEM file of its private key.")
@@ -63,7 +64,7 @@ def serve(role: str, bind: str, workers: int, tls_cert: str | None, tls_key: str
         say.stop("--https makes a certificate, --tls-cert and --tls-key bring one: give one or the other.", say.USAGE)
     with say.configuration_errors():
         if https:
-            made = tls.own(data_dir.absolute(), _address(bind)[0])
+            made = tls.own(data_dir.absolute(), address(bind)[0])
             tls_cert, tls_key = str(made.certificate), str(made.key)
         flags: dict[str, tuple[Any, str]] = {"webapp.tls_certificate": (tls_cert, "--tls-cert"), "webapp.tls_key": (tls_key, "--tls-key")}
         settings = load(data_dir, os.environ, flags={name: given for name, given in flags.items() if given[0]})
@@ -142,7 +143,7 @@ async def _web(settings: Settings, opened: build.Opened, listener: socket.socket
         build.webapp(settings, opened.ports, opened.name),
         http=BoundedProtocol,
         ws="none",
-        proxy_headers=False,  # anybody could claim any address, and the brake on passwords would believe it
+        proxy_headers=False,  # Webapp believes those that the settings name, and no others
         timeout_keep_alive=75,  # longer than load balancers keep theirs
         lifespan="off",
         access_log=False,
@@ -208,15 +209,8 @@ def _inherited() -> socket.socket | None:
     return socket.socket(fileno=int(given))
 
 
-def _address(bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        say.stop(f"--bind {bind} is not HOST:PORT, such as 127.0.0.1:9090.", say.USAGE)
-    return host.strip("[]"), int(port)
-
-
 def _listen(bind: str) -> socket.socket:
-    host, port = _address(bind)
+    host, port = address(bind)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Connections inherit the option. Without it an answer's body waits up to 40 ms for the confirmation of its head.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -74,6 +74,7 @@ class Chores:
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)
         await reconcile.sweep_renditions(self._ports)
+        await reconcile.sweep_parts(self._ports)
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
@@ -100,17 +101,21 @@ def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:
 
 
 async def _each(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    """Run a chore every so many seconds; one that is put off comes again soon, and less soon each time."""
-    retry = FIRST_RETRY
+    """Run a chore every so many seconds; one that is put off comes again soon, and less soon each time. Why is said when it changes."""
+    retry, name, why = FIRST_RETRY, chore.__name__.strip("_"), ""
     while True:
         try:
             await chore()
-            retry = FIRST_RETRY
+            if why:
+                log.info("chore_goes_on", chore=name)
+            retry, why = FIRST_RETRY, ""
             await asyncio.sleep(seconds)
         except (Later, Fault) as error:
-            log.warning("chore_put_off", chore=chore.__name__.strip("_"), details=error.details)
+            if error.details != why:
+                log.warning("chore_put_off", chore=name, details=error.details)
+            why = error.details
         except Exception:
-            log.exception("unexpected", chore=chore.__name__.strip("_"))
+            log.exception("unexpected", chore=name)
         else:
             continue
         await asyncio.sleep(min(retry, seconds))

@@ -1,4 +1,4 @@
-"""Sizes, shares and times as people write them. MB and MiB both mean 2^20 bytes, as on the media page."""
+"""Sizes, shares, times and lists as people write them. MB and MiB both mean 2^20 bytes, as on the media page."""
 
 import re
 from collections.abc import Callable

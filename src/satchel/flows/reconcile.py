@@ -12,7 +12,7 @@ from satchel.volume import Entry
 
 log = structlog.get_logger("satchel.flows")
 SETTLED = 3600.0
-"""Seconds after which a published file must have its row: uploads put the file first."""
+"""Seconds after which a published file must have its row, since uploads put the file first, and after which a part is nobody's."""
 SHOWN = 5
 WithoutRow = Callable[[Tx, Sequence[str]], list[str]]
 """Those of some names that no row has."""
@@ -40,6 +40,19 @@ async def sweep_renditions(ports: Ports) -> int:
     if strays:
         log.info("renditions_swept", count=len(strays), some=strays[:SHOWN])
     return len(strays)
+
+
+async def sweep_parts(ports: Ports) -> int:
+    """Remove part files that nobody has touched for so long: their writer was killed and did not come back. How many there were."""
+    swept = 0
+    async for batch in ports.volume.entries("parts"):
+        for entry in batch:
+            if entry.name.endswith(".part") and entry.changed_at < time.time() - SETTLED:
+                await ports.volume.delete(f"parts/{entry.name}")
+                swept += 1
+    if swept:
+        log.info("parts_swept", count=swept)
+    return swept
 
 
 async def _strays(ports: Ports, folder: str, without_row: WithoutRow) -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 log = structlog.get_logger("satchel.webapp")
-LINE = b'{"method":%b,"path":%b,"status":%d,"ms":%.1f,"request_id":%b,"timestamp":"%b","event":"request","level":"info"}\n'
+LINE = b'{"method":%b,"path":%b,"status":%d,"ms":%.1f,"request_id":%b,"address":%b,"timestamp":"%b","event":"request","level":"info"}\n'
 
 
 class _State:
@@ -25,15 +25,16 @@ def write_to(out: BinaryIO) -> None:
     _State.out = out
 
 
-def line(method: str, path: str, status: int, seconds: float, request_id: str) -> None:
-    """Log one request."""
+def line(method: str, path: str, status: int, seconds: float, request_id: str, address: str) -> None:
+    """Log one request. `address`: whose it is."""
     if _State.out is None:
-        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1), address=address)
         return
     if not _State.waiting:
         asyncio.get_running_loop().call_soon(_flush)  # what this turn of the loop says is one write
     plain = path.encode("utf-8", "replace").decode()
-    _State.waiting.append(LINE % (_encode(method), _encode(plain), status, seconds * 1000, _encode(request_id), _now()))
+    said = _encode(method), _encode(plain), status, seconds * 1000, _encode(request_id), _encode(address), _now()
+    _State.waiting.append(LINE % said)
 
 
 def _flush() -> None:

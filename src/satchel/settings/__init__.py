@@ -39,7 +39,10 @@ Values = dict[str, tuple[Any, str]]
 
 @dataclass(frozen=True)
 class Settings:
-    """`origins`: for each value that is not a default, where it was set; `notes`: sentences about what was set and has no effect."""
+    """`origins`: for each value that is not a default, where it was set; `notes`: sentences about what was set and has no effect.
+
+    `unknown`: a sentence about names of the environment that look like On-Premises' and are nobody's, or nothing.
+    """
 
     data_dir: Path
     database: db.Config
@@ -51,6 +54,7 @@ class Settings:
     egress: egress.Config
     origins: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unknown: str = ""
 
     @property
     def volume_path(self) -> Path:
@@ -89,7 +93,8 @@ def load(
     for name, (_, origin) in values.items():
         _check_name(name, origin)
     built = {section: _section(section, config, values) for section, config in SECTIONS.items()}
-    return Settings(data_dir.absolute(), **built, origins={name: origin for name, (_, origin) in values.items()}, notes=old.notes)
+    origins = {name: origin for name, (_, origin) in values.items()}
+    return Settings(data_dir.absolute(), **built, origins=origins, notes=old.notes, unknown=old.unknown)
 
 
 def files(environ: Mapping[str, str]) -> list[Path]:

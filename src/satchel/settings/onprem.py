@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import quote
 
 from satchel.settings.faults import SettingsError
@@ -32,10 +33,14 @@ IGNORED = (
 
 @dataclass(frozen=True)
 class Translated:
-    """`values`: setting -> value and the names it came from; `notes`: sentences about what has no effect."""
+    """`values`: setting -> value and the names it came from; `notes`: sentences about what has no effect.
+
+    `unknown`: one about names that look like On-Premises' and are nobody's here; empty where there are none.
+    """
 
     values: dict[str, tuple[str, str]]
     notes: tuple[str, ...]
+    unknown: str
 
 
 def translate(environ: Mapping[str, str], taken: Mapping[str, str], secret_file: Callable[[str, str], str]) -> Translated:
@@ -46,7 +51,16 @@ def translate(environ: Mapping[str, str], taken: Mapping[str, str], secret_file:
     beaten = [f"{taken[name]} sets {name}; {origin} has no effect." for name, (_, origin) in found.items() if name in taken]
     ignored = [name for name in IGNORED if environ.get(name)]
     notes = [*beaten, *([f"Not needed here and ignored: {', '.join(ignored)}."] if ignored else [])]
-    return Translated({name: value for name, value in found.items() if name not in taken}, tuple(notes))
+    return Translated({name: value for name, value in found.items() if name not in taken}, tuple(notes), _unknown(environ))
+
+
+def _unknown(environ: Mapping[str, str]) -> str:
+    """Old environments hold many names, so one that is misspelt or means nothing here is no error."""
+    taken = {"WA_DB_ENGINE", *ADDRESS, *CERTIFICATES, *ALIASES, *(f"{name}_FILE" for name in SECRETS)}
+    names = sorted(name for name in environ if name.startswith("WA_") and environ[name] and name not in {*taken, *IGNORED})
+    near = {name: get_close_matches(name, sorted(taken), n=1, cutoff=0.85) for name in names}
+    told = [f"{name} (did you mean {near[name][0]}?)" if near[name] else name for name in names]
+    return f"Not taken from the environment, since nothing here is named so: {', '.join(told)}." if told else ""
 
 
 def _given(environ: Mapping[str, str], secret_file: Callable[[str, str], str]) -> dict[str, str]:

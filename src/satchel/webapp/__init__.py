@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """`api_key` and `token_key` are secrets and never show in a repr; `created`: the HTTP status of what was made."""
+    """`api_key` and `token_key` are secrets and never show in a repr; `created`: the HTTP status of what was made.
+
+    `trusted_proxies`: addresses and networks; what they say in X-Forwarded-For is believed.
+    """
 
     api_key: str = field(default="", repr=False)
     token_key: str = field(default="", repr=False)
@@ -19,6 +22,7 @@ class Config:
     rate_limits: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = field(default=(), metadata={"unit": "list"})
 
     def __post_init__(self) -> None:
         if self.api_key and not (12 <= len(self.api_key) <= 128 and self.api_key.isascii() and self.api_key.isprintable()):
@@ -27,6 +31,17 @@ class Config:
             raise ValueError("token_key must have at least 32 characters")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
+        if self.trusted_proxies:
+            _check_proxies(self.trusted_proxies)
+
+
+def _check_proxies(given: tuple[str, ...]) -> None:
+    from satchel.webapp.callers import networks
+
+    try:
+        networks(given)
+    except ValueError as error:
+        raise ValueError(f"trusted_proxies must be addresses and networks such as 127.0.0.1 or 10.0.0.0/8, and {error}") from None
 
 
 @dataclass(frozen=True)

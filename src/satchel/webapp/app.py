@@ -15,6 +15,7 @@ from satchel.observe.metrics import OTHER, served
 from satchel.webapp import Webapp, keys
 from satchel.webapp.at_once import AtOnce
 from satchel.webapp.callbacks import Callbacks, Feed, OneCallback, Replays, Tests
+from satchel.webapp.callers import CALLER, Callers, networks
 from satchel.webapp.certificates import WebhookCa
 from satchel.webapp.contacts import Contacts
 from satchel.webapp.direct import KEY, Direct
@@ -74,8 +75,10 @@ def routes(webapp: Webapp) -> list[Route]:
 
 def app(webapp: Webapp) -> ASGIApp:
     """The ASGI application."""
-    addresses = Addresses(routes(webapp))
-    return Door(addresses, Rates()) if webapp.config.rate_limits else Door(addresses, None, AtOnce(webapp, addresses.media.path))
+    addresses, callers = Addresses(routes(webapp)), Callers(networks(webapp.config.trusted_proxies))
+    if webapp.config.rate_limits:
+        return Door(addresses, callers, Rates())
+    return Door(addresses, callers, None, AtOnce(webapp, addresses.media.path))
 
 
 class Addresses:
@@ -106,8 +109,9 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 class Door:
     """The outermost middleware. `at_once`: what need not come through it."""
 
-    def __init__(self, addresses: Addresses, rates: Rates | None, at_once: AtOnce | None = None) -> None:
+    def __init__(self, addresses: Addresses, callers: Callers, rates: Rates | None, at_once: AtOnce | None = None) -> None:
         self._addresses = addresses
+        self._callers = callers
         self._rates = rates
         self.at_once = at_once
 
@@ -115,10 +119,11 @@ class Door:
         if scope["type"] != "http":
             return
         started = time.monotonic()
-        visit = Visit(scope, receive, send)
+        caller = self._callers.address((scope.get("client") or ("",))[0], scope["headers"])
+        visit = Visit(scope, receive, send, caller)
         try:
             if self._rates is not None:
-                self._rates.check(visit.path, (scope.get("client") or ("",))[0])
+                self._rates.check(visit.path, caller)
             await self._addresses.find(visit.scope)(visit.scope, visit.receive, visit.send)
         except (Fault, Later) as error:
             await visit.refuse(error)
@@ -132,17 +137,17 @@ class Door:
         route, seconds = visit.scope.get("route"), time.monotonic() - started
         served(scope["method"], OTHER if route is None else route.path, visit.status, seconds)
         if not visit.path.startswith("/_satchel/"):
-            requests.line(scope["method"], visit.path, visit.status, seconds, visit.id)
+            requests.line(scope["method"], visit.path, visit.status, seconds, visit.id, caller)
 
 
 class Visit:
     """One request: under which name and path it goes on, what of it has been read and what has been answered."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, caller: str) -> None:
         self._receive, self._send = receive, send
         self._direct: Direct | None = scope.get(KEY)
         self.path = _plain(scope["path"], scope["raw_path"])
-        self.scope = {**scope, "path": self.path, "app": self}  # with an app in it, the router raises instead of answering
+        self.scope = {**scope, "path": self.path, "app": self, CALLER: caller}  # with an app in it, the router raises instead of answering
         self._status = 0
         self._start: Message | None = None
         self._read = False

@@ -33,7 +33,7 @@ HEAD = STATUS[200] + b"%(more)b" + lines([*HEADERS, (b"x-request-id", b"%(reques
 class Answer:
     """`body`: valid until the next answer is made; `rest`: the file that comes instead, to be closed; `sent`: bytes of it that have left.
 
-    `began`: monotonic time in seconds.
+    `began`: monotonic time in seconds; `peer`: who asked, since no header is plain in which a proxy says for whom it does.
     """
 
     head: bytes
@@ -42,6 +42,7 @@ class Answer:
     path: str
     request: bytes
     began: float
+    peer: str = ""
     sent: int = 0
 
     def leave(self, transport: Any) -> bool:
@@ -68,24 +69,30 @@ class AtOnce:
         self._more: list[Header] = []
         self._more_lines = b""
 
-    def answer(self, url: bytes, headers: list[Header], more: list[Header], may_send_files: bool) -> Answer | None:
-        """To a GET without a body; None when it goes the usual way. `headers`: the request's; `more`: for every answer."""
+    def answer(self, url: bytes, headers: list[Header], more: list[Header], may_send_files: bool, peer: str = "") -> Answer | None:
+        """To a GET without a body; None when it goes the usual way. `headers`: the request's; `more`: for every answer.
+
+        `peer`: the address on the other side.
+        """
         given = dict(headers) if len(url) == LENGTH and url.startswith(PREFIX) else {}
         if len(given) != len(headers) or not given.keys() <= PLAIN:
             return None
         if self._more is not more:
             self._more, self._more_lines = more, lines(more)
         try:
-            return self._found(url, given.get(b"authorization", b""), may_send_files)
+            answer = self._found(url, given.get(b"authorization", b""), may_send_files)
         except Exception:  # as in the outermost middleware, which comes next
             log.exception("unexpected", method="GET", path=repr(url))
             return None
+        if answer is not None:
+            answer.peer = peer
+        return answer
 
     def note(self, answer: Answer) -> None:
         """Log and count one that has left."""
         seconds = time.monotonic() - answer.began
         served("GET", self._route, 200, seconds)
-        requests.line("GET", answer.path, 200, seconds, answer.request.decode())
+        requests.line("GET", answer.path, 200, seconds, answer.request.decode(), answer.peer)
 
     def _found(self, url: bytes, authorization: bytes, may_send_files: bool) -> Answer | None:
         began, path = time.monotonic(), url.decode("latin-1")

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from satchel.db import Tx, listing, settings
 from satchel.db.listing import Listed, Page, Place, Wanted
-from satchel.domain.errors import PARAMETER_INVALID, Fault
+from satchel.domain.errors import PARAMETER_INVALID, Fault, Later
 from satchel.flows import media_node
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
@@ -55,7 +55,17 @@ class OneListed:
         found = await self._webapp.ports.db.read(lambda tx: listing.one(tx, media_id)) if media_node.MEDIA_ID.fullmatch(media_id) else None
         if found is None:
             raise media_node.unknown(media_id)
-        await reply({"media": [_shown(found, self._webapp)]})(scope, receive, send)
+        shown = _shown(found, self._webapp)
+        if await self._is_gone(found):
+            shown["state"] = "missing"
+        await reply({"media": [shown]})(scope, receive, send)
+
+    async def _is_gone(self, media: Listed) -> bool:
+        """Whether a live media's file was removed by hand. A volume that does not answer says nothing of its files."""
+        try:
+            return media.state == "live" and await self._webapp.ports.volume.stat(media_node.key_of(media.id)) is None
+        except (Later, Fault):
+            return False
 
 
 def rfc3339(seconds: float) -> str:

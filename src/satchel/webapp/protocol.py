@@ -115,7 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
         self._may_answer = False
-        answer = at_once.answer(self.url, self.headers, self.server_state.default_headers, may_send_files=self.scheme == "http")
+        peer = self.client[0] if self.client else ""
+        answer = at_once.answer(self.url, self.headers, self.server_state.default_headers, self.scheme == "http", peer)
         if answer is None:
             return False
         if answer.leave(self.transport):

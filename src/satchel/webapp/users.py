@@ -11,6 +11,7 @@ from satchel.domain.errors import FORBIDDEN, Fault
 from satchel.domain.users import RESERVED, ROLE_ADMIN
 from satchel.flows import users
 from satchel.webapp import Webapp, bodies
+from satchel.webapp.callers import CALLER
 from satchel.webapp.replies import reply, wrong_method
 
 
@@ -22,9 +23,7 @@ class Login:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wanted = _new_password(await bodies.whole(receive))
-        # The peer itself: X-Forwarded-For is whatever the client likes to say.
-        address = (scope.get("client") or ("",))[0]
-        token = await self._webapp.gate.login(bodies.headers_of(scope), address, wanted)
+        token = await self._webapp.gate.login(bodies.headers_of(scope), scope[CALLER], wanted)
         expires = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
         await reply({"users": [{"token": token.value, "expires_after": expires}]})(scope, receive, send)
 

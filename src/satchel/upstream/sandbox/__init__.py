@@ -134,7 +134,7 @@ class Sandbox:
             return said
         if 400 <= status < 500 and (refused := wire.refusal(said)) is not None:
             raise refused
-        hint = "the secrets differ, see SATCHEL_UPSTREAM__SECRET" if status == 401 else "see its log"
+        hint = "start both with the same secret, see SATCHEL_UPSTREAM__SECRET" if status == 401 else "see its log"
         raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}: {hint}.")
 
     def _connect(self) -> "aiohttp.ClientSession":

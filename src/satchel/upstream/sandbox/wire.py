@@ -152,7 +152,9 @@ def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float | 
     stamp = given.partition(",")[0].removeprefix("t=")
     at = int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 16 else 0
     if not secret or not hmac.compare_digest(sign(secret, body, at).encode(), given.encode()):
-        raise Fault(BAD_CREDENTIALS, "The signature does not fit: node and sandbox must know the same secret.")
+        raise Fault(
+            BAD_CREDENTIALS, "The signature does not fit: start node and sandbox with the same secret, see SATCHEL_UPSTREAM__SECRET."
+        )
     if abs((time.time() if now is None else now) - at) > CLOCKS_APART:
         raise Fault(BAD_CREDENTIALS, f"The signature is more than {CLOCKS_APART} s away from this node's clock: set both clocks.")
 
