@@ -8,6 +8,7 @@ from satchel import settings
 from .dev import satchel
 
 HIDDEN = {
+    "SATCHEL_DATABASE__KIND": "postgres",
     "SATCHEL_DATABASE__URL": "postgresql://satchel:hidden-1@db/satchel",
     "WA_API_KEY": "hidden-2-hidden-2",
     "SATCHEL_WEBAPP__TOKEN_KEY": "hidden-3" * 8,
@@ -55,6 +56,9 @@ def test_check_is_0_with_what_was_read_or_3_with_a_sentence(tmp_path: Path) -> N
         {"SATCHEL_COREAPP__LEASE_TTL": "soon"},
         {"WA_DB_ENGINE": "MYSQL"},
         {"WA_DB_ENGINE": "PGSQL"},
+        {"WA_DB_HOSTNAME": "hidden"},
+        {"SATCHEL_DATABASE__URL": "postgresql://hidden"},
+        {"SATCHEL_UPSTREAM__URL": "ftp://hidden"},
         {"SATCHEL_DATABASE__KIND": "postgres", "SATCHEL_DATABASE__URL": "hidden hidden"},
         {"SATCHEL_WEBAPP__TLS_CERTIFICATE": "a.pem", "SATCHEL_WEBAPP__TLS_KEY": "b.pem"},
         {"WA_WEB_JWT_CRYPTO_KEY": "hidden"},
@@ -62,3 +66,10 @@ def test_check_is_0_with_what_was_read_or_3_with_a_sentence(tmp_path: Path) -> N
         found = satchel("config", "check", cwd=tmp_path, **bad)
         assert (found.returncode, found.stdout, found.stderr.count("\n")) == (3, "", 1), bad
         assert "hidden" not in found.stderr
+
+
+def test_check_says_what_has_no_effect_and_what_is_lacking(tmp_path: Path) -> None:
+    found = satchel("config", "check", cwd=tmp_path, SATCHEL_ADMIN_PASSWROD="x")
+    assert found.returncode == 0
+    assert "did you mean SATCHEL_ADMIN_PASSWORD?" in found.stderr
+    assert "upstream.secret is not set" in found.stderr

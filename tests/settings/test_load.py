@@ -51,7 +51,11 @@ SAMPLES = {
     "webapp.rate_limits": "true",
     "webapp.trusted_proxies": "127.0.0.1",
 }
-PAIRS = {"webapp.tls_certificate": ["webapp.tls_key"], "webapp.tls_key": ["webapp.tls_certificate"]}
+PAIRS = {
+    "webapp.tls_certificate": ("webapp.tls_key", "other.pem"),
+    "webapp.tls_key": ("webapp.tls_certificate", "other.pem"),
+    "database.url": ("database.kind", "postgres"),
+}
 
 
 @pytest.mark.parametrize("name", settings.names())
@@ -59,7 +63,7 @@ def test_every_setting_has_a_variable_that_is_read_back_to_its_name(tmp_path: Pa
     section, field = name.split(".")
     default = getattr(settings.SECTIONS[section](), field)
     given = {settings.variable(name): SAMPLES.get(name) or str(default or 5)}
-    pair = {settings.variable(other): "other.pem" for other in PAIRS.get(name, ())}
+    pair = {settings.variable(other): value for other, value in [PAIRS[name]]} if name in PAIRS else {}
     assert loaded(tmp_path, **given, **pair).origins[name] == settings.variable(name)
 
 
@@ -159,6 +163,35 @@ def test_single_word_names_and_other_peoples_are_no_settings(tmp_path: Path) -> 
     assert loaded(tmp_path, **others).origins == {}
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("SATCHEL_VOLUMEPATH", "SATCHEL_VOLUME__PATH"),
+        ("SATCHEL_VOLUM_PATH", "SATCHEL_VOLUME__PATH"),
+        ("SATCHEL_ADMIN_PASSWROD", "SATCHEL_ADMIN_PASSWORD"),
+        ("SATCHEL_ADMINPASSWORD_FILE", "SATCHEL_ADMIN_PASSWORD_FILE"),
+        ("SATCHEL_SANDBOX_SECRET_FILE", "SATCHEL_SANDBOX_SECRET"),
+        ("SATCHEL_UPSTREAM_SECRET_FILE", "SATCHEL_UPSTREAM__SECRET_FILE"),
+        ("SATCHEL_TOKN", "SATCHEL_TOKEN"),
+    ],
+)
+def test_a_single_word_that_is_nearly_one_of_ours_is_said(tmp_path: Path, given: str, meant: str) -> None:
+    assert loaded(tmp_path, **{given: "hidden"}).notes == (f"{given} has no effect, nobody reads that name: did you mean {meant}?",)
+    assert loaded(tmp_path, **{given: ""}).notes == ()
+
+
+def test_what_an_orchestrator_sets_for_a_service_of_our_name_is_not_said(tmp_path: Path) -> None:
+    ends = ("PORT", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_9090_TCP", "PORT_9090_TCP_ADDR", "PORT_9090_TCP_PROTO")
+    theirs = {f"SATCHEL_{of}{end}": "10.0.0.1" for of in ("", "SANDBOX_", "UPSTREAM_", "WEBAPP_", "COREAPP_", "DATABASE_") for end in ends}
+    known = dict.fromkeys(("SATCHEL_ADMIN_PASSWORD_FILE", "SATCHEL_CA", "SATCHEL_SANDBOX_URL", "SATCHEL_LISTENER_FD"), "x")
+    assert loaded(tmp_path, **theirs, **known).notes == ()
+
+
+def test_without_a_secret_a_start_says_that_nothing_can_be_sent(tmp_path: Path) -> None:
+    assert loaded(tmp_path).remarks == (settings.NO_SECRET,)
+    assert loaded(tmp_path, SATCHEL_UPSTREAM__SECRET="quay").remarks == ()
+
+
 # Values that do not fit
 
 
@@ -172,6 +205,31 @@ def test_single_word_names_and_other_peoples_are_no_settings(tmp_path: Path) -> 
 )
 def test_a_variable_that_does_not_fit_is_named(tmp_path: Path, variable: str, value: str) -> None:
     assert refusal(tmp_path, **{variable: value}).startswith(f"{variable} sets ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "allowed"),
+    [
+        ("SATCHEL_DATABASE__KIND", "sqlite, postgres"),
+        ("SATCHEL_WEBAPP__CREATED", "200, 201"),
+        ("SATCHEL_POSTPROCESS__VIDEO", "off, refuse, repair"),
+    ],
+)
+def test_of_a_few_values_the_refusal_names_all(tmp_path: Path, variable: str, allowed: str) -> None:
+    assert refusal(tmp_path, **{variable: "mysql"}).endswith(f"to a value that does not fit: choose from {allowed}.")
+
+
+def test_an_address_of_postgresql_is_refused_on_sqlite(tmp_path: Path) -> None:
+    said = refusal(tmp_path, SATCHEL_DATABASE__URL="postgresql://hidden")
+    assert "set SATCHEL_DATABASE__KIND=postgres" in said
+    assert "url: set by SATCHEL_DATABASE__URL" in said
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:9091", "https:/x"])
+def test_an_upstream_that_is_not_http_is_refused(tmp_path: Path, url: str) -> None:
+    assert "url must begin with http:// or https://" in refusal(tmp_path, SATCHEL_UPSTREAM__URL=url)
+    assert loaded(tmp_path, SATCHEL_UPSTREAM__URL="https://net.example").upstream.url == "https://net.example"
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,21 @@ def test_an_old_database_environment_is_a_url_that_libpq_reads_back(tmp_path: Pa
 
 @pytest.mark.parametrize(("host", "read"), [("db.example", "db.example"), ("::1", "::1"), ("[fe80::1]", "fe80::1"), ("/run/pg", "/run/pg")])
 def test_a_host_is_a_name_an_address_or_a_socket_folder(tmp_path: Path, host: str, read: str) -> None:
-    assert parts(loaded(tmp_path, WA_DB_HOSTNAME=host)) == {"host": read}
+    assert parts(loaded(tmp_path, WA_DB_ENGINE="PGSQL", WA_DB_HOSTNAME=host)) == {"host": read}
 
 
-def test_a_host_alone_can_only_mean_postgresql(tmp_path: Path) -> None:
-    found = loaded(tmp_path, WA_DB_HOSTNAME="db.example")
-    assert (found.database.kind, found.origins["database.kind"]) == ("postgres", "WA_DB_HOSTNAME")
+@pytest.mark.parametrize("name", ["WA_DB_HOSTNAME", "WA_DB_PASSWORD", "WA_DB_SSL_CA"])
+def test_an_address_without_an_engine_is_refused_unless_a_name_of_ours_decides(tmp_path: Path, name: str) -> None:
+    said = refusal(tmp_path, **{name: "hidden"})
+    assert said.startswith(f"{name} is set and WA_DB_ENGINE is not: set WA_DB_ENGINE=PGSQL")
+    assert "hidden" not in said
+    assert loaded(tmp_path, **{name: "x"}, SATCHEL_DATABASE__KIND="sqlite").database.url == ""
+
+
+def test_sqlite_by_a_name_of_ours_leaves_an_old_address_without_effect(tmp_path: Path) -> None:
+    found = loaded(tmp_path, **PGSQL, SATCHEL_DATABASE__KIND="sqlite")
+    assert (found.database.kind, found.database.url) == ("sqlite", "")
+    assert "SATCHEL_DATABASE__KIND sets database.kind to sqlite; WA_DB_HOSTNAME has no effect." in found.notes
 
 
 def test_certificates_of_the_database_are_checked(tmp_path: Path) -> None:
@@ -59,7 +68,7 @@ def test_certificates_of_the_database_are_checked(tmp_path: Path) -> None:
 )
 def test_secrets_may_come_from_files_and_not_twice(tmp_path: Path, name: str, setting: str) -> None:
     (tmp_path / "secret").write_text("s" * 32 + "\n", encoding="utf-8")
-    from_file = {f"{name}_FILE": str(tmp_path / "secret"), "WA_DB_HOSTNAME": "db.example"}
+    from_file = {f"{name}_FILE": str(tmp_path / "secret"), **PGSQL}
     found = loaded(tmp_path, **from_file)
     section, field = setting.split(".")
     assert "s" * 32 in getattr(getattr(found, section), field)

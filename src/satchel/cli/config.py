@@ -48,8 +48,8 @@ def check(data_dir: Path) -> None:
         if settings.database.kind == "postgres":
             asyncio.run(build.database(settings).close())  # opens no connection: only the address is read
     read = [str(path) for path in files(os.environ) if path.is_file()]
-    for note in filter(None, (*settings.notes, settings.unknown)):
-        click.echo(note, err=True)
+    for remark in filter(None, (*settings.remarks, settings.unknown)):
+        click.echo(remark, err=True)
     click.echo(f"The settings can be used. Set: {len(settings.origins)}. Files: {', '.join(read) or 'none'}.")
 
 

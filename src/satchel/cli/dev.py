@@ -86,8 +86,8 @@ def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None
         _refuse_own_certificate(settings, https)
         _take(options)
         options = replace(options, own=tls.own(options.data_dir, "127.0.0.1") if https else None)
-        for note in settings.notes:
-            click.echo(note, err=True)
+        for remark in settings.remarks:
+            click.echo(remark, err=True)
         started = asyncio.run(_prepare(settings, options, webhook))
         _supervise(settings, options, started)
 

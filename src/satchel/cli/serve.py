@@ -77,8 +77,8 @@ def run(what: Run, settings: Settings, wrap: build.Wrap = lambda ports: ports) -
     observe.set_up()
     tls.context(settings)
     if not is_child:
-        for note in settings.notes:
-            log.info("settings", details=note)
+        for remark in settings.remarks:
+            log.warning("settings", details=remark)
         log.info("serving", role=what.role, bind=what.bind, workers=what.workers, tls=str(settings.webapp.tls_certificate or "off"))
     listener = None if what.role == "core" else _inherited() or _listen(what.bind)
     if not what.is_one_process and listener is not None:

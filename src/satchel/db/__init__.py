@@ -19,6 +19,10 @@ class Config:
     kind: Literal["sqlite", "postgres"] = "sqlite"
     url: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        if self.url and self.kind == "sqlite":
+            raise ValueError("url names a PostgreSQL and kind is sqlite: set SATCHEL_DATABASE__KIND=postgres, or unset the url")
+
 
 class Tx(ABC):
     """One running transaction. SQL takes `:name` parameters; `:now` is the database's clock, in seconds since 1970.

@@ -9,15 +9,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from satchel import coreapp, db, egress, postprocess, upstream, volume, webapp
 from satchel.domain import passwords, quantities
 from satchel.domain.errors import Fault
-from satchel.settings import onprem
+from satchel.settings import onprem, words
 from satchel.settings.faults import SettingsError as SettingsError
+from satchel.settings.words import PREFIX
+from satchel.settings.words import variable as variable
 
 SECTIONS: dict[str, type[Any]] = {
     "database": db.Config,
@@ -28,8 +30,11 @@ SECTIONS: dict[str, type[Any]] = {
     "postprocess": postprocess.Config,
     "egress": egress.Config,
 }
-PREFIX = "SATCHEL_"
 ADMIN_PASSWORD, ADMIN_PASSWORD_FILE = "SATCHEL_ADMIN_PASSWORD", "SATCHEL_ADMIN_PASSWORD_FILE"
+NO_SECRET = (
+    "upstream.secret is not set, so nothing can be sent: "
+    "set SATCHEL_UPSTREAM__SECRET to what the simulated network has as SATCHEL_SANDBOX_SECRET."
+)
 FILE = Path("satchel.toml")
 MACHINE_FILE = Path("/etc/satchel/satchel.toml")
 
@@ -55,6 +60,13 @@ class Settings:
     origins: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unknown: str = ""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said at a start: the notes, and what is lacking for all to work."""
+        if self.upstream.kind == "sandbox" and not self.upstream.secret:
+            return (*self.notes, NO_SECRET)
+        return self.notes
 
     @property
     def volume_path(self) -> Path:
@@ -88,13 +100,14 @@ def load(
     for path in [toml] if toml else reversed(files(environ)):
         values |= _from_toml(path)
     ours = _from_environment(environ)
-    old = onprem.translate(environ, {name: origin for name, (_, origin) in ours.items()}, _secret_file)
+    old = onprem.translate(environ, ours, _secret_file)
     values |= old.values | ours | dict(flags or {})
     for name, (_, origin) in values.items():
         _check_name(name, origin)
     built = {section: _section(section, config, values) for section, config in SECTIONS.items()}
     origins = {name: origin for name, (_, origin) in values.items()}
-    return Settings(data_dir.absolute(), **built, origins=origins, notes=old.notes, unknown=old.unknown)
+    notes = (*old.notes, *words.near_misses(environ, names()))
+    return Settings(data_dir.absolute(), **built, origins=origins, notes=notes, unknown=old.unknown)
 
 
 def files(environ: Mapping[str, str]) -> list[Path]:
@@ -127,11 +140,6 @@ def admin_password(environ: Mapping[str, str] = os.environ) -> Given | None:
 def names() -> list[str]:
     """Every setting as `section.name`."""
     return [f"{section}.{item.name}" for section, config in SECTIONS.items() for item in fields(config)]
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.replace(".", "__").upper()
 
 
 def secrets() -> set[str]:
@@ -205,7 +213,8 @@ def _value(name: str, item: Field[Any], value: Any, origin: str) -> Any:
             return quantities.PARSERS[unit](value)
         return msgspec.convert(value, type=item.type, strict=False, dec_hook=_path)
     except (msgspec.ValidationError, ValueError) as error:
-        raise SettingsError(f"{origin} sets {name} to a value that does not fit: {error}.") from error
+        allowed = f"choose from {', '.join(map(str, get_args(item.type)))}" if get_origin(item.type) is Literal else error
+        raise SettingsError(f"{origin} sets {name} to a value that does not fit: {allowed}.") from error
 
 
 def _path(type_: type[Any], value: Any) -> Any:

@@ -43,12 +43,15 @@ class Translated:
     unknown: str
 
 
-def translate(environ: Mapping[str, str], taken: Mapping[str, str], secret_file: Callable[[str, str], str]) -> Translated:
-    """What the old names say. `taken`: settings that names of ours have set, with those names; they win. Raises `SettingsError`."""
+def translate(environ: Mapping[str, str], taken: Mapping[str, tuple[str, str]], secret_file: Callable[[str, str], str]) -> Translated:
+    """What the old names say. `taken`: settings that names of ours have set, value and name; they win. Raises `SettingsError`."""
     given = _given(environ, secret_file)
     found = {setting: (given[name], _origin(environ, name)) for name, setting in ALIASES.items() if name in given}
     found |= _database(environ, given, taken)
-    beaten = [f"{taken[name]} sets {name}; {origin} has no effect." for name, (_, origin) in found.items() if name in taken]
+    beaten = [f"{taken[name][1]} sets {name}; {origin} has no effect." for name, (_, origin) in found.items() if name in taken]
+    kind, decided = taken.get("database.kind", ("", ""))
+    if kind == "sqlite" and "database.url" not in taken and (url := found.pop("database.url", None)):
+        beaten.append(f"{decided} sets database.kind to sqlite; {url[1]} has no effect.")
     ignored = [name for name in IGNORED if environ.get(name)]
     notes = [*beaten, *([f"Not needed here and ignored: {', '.join(ignored)}."] if ignored else [])]
     return Translated({name: value for name, value in found.items() if name not in taken}, tuple(notes), _unknown(environ))
@@ -74,18 +77,22 @@ def _given(environ: Mapping[str, str], secret_file: Callable[[str, str], str]) -
     return given
 
 
-def _database(environ: Mapping[str, str], given: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _database(environ: Mapping[str, str], given: Mapping[str, str], taken: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
     engine = given.get("WA_DB_ENGINE", "")
-    if not engine and "WA_DB_HOSTNAME" not in given:
-        return {}
-    if engine.upper() not in ("", "PGSQL") and not {"database.kind", "database.url"} & set(taken):
+    used = [name for name in (*ADDRESS, *CERTIFICATES) if name in given]
+    ours_decide = bool({"database.kind", "database.url"} & set(taken))
+    if not engine and used and not ours_decide:
+        raise SettingsError(
+            f"{_origin(environ, used[0])} is set and WA_DB_ENGINE is not: set WA_DB_ENGINE=PGSQL if a PostgreSQL is meant, "
+            "or remove the WA_DB_ names to use SQLite."
+        )
+    if engine.upper() not in ("", "PGSQL") and not ours_decide:
         raise SettingsError(
             f"WA_DB_ENGINE is {engine}, and Satchel keeps its data in PostgreSQL (15 or newer) or SQLite: set WA_DB_ENGINE=PGSQL with the "
             "address of an empty PostgreSQL database, or remove the WA_DB_ names to use SQLite."
         )
-    found = {"database.kind": ("postgres", "WA_DB_ENGINE" if engine else "WA_DB_HOSTNAME")}
+    found = {"database.kind": ("postgres", "WA_DB_ENGINE")} if engine else {}
     if "WA_DB_HOSTNAME" in given:
-        used = [name for name in (*ADDRESS, *CERTIFICATES) if name in given]
         found["database.url"] = (_url(given), ", ".join(_origin(environ, name) for name in used))
     return found
 

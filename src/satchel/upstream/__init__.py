@@ -21,6 +21,8 @@ class Config:
     def __post_init__(self) -> None:
         if not (self.number.isascii() and self.number.isdigit()):
             raise ValueError("number must be digits only, with the country code")
+        if not self.url.lower().startswith(("http://", "https://")):
+            raise ValueError("url must begin with http:// or https://")
 
 
 @dataclass(frozen=True)
