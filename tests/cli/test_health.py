@@ -51,6 +51,9 @@ def test_df_warns_above_the_high_water_mark(dev: Dev) -> None:
 def test_df_of_a_volume_that_is_not_there(dev: Dev, unmounted: Path, tmp_path: Path) -> None:
     gone = satchel("volume", "df", cwd=dev.folder)
     assert (gone.returncode, gone.stderr.count("\n"), str(unmounted) in gone.stderr) == (7, 1, True)
+    assert "or run this with the node's SATCHEL_VOLUME__PATH" in gone.stderr
+    named = satchel("volume", "df", cwd=dev.folder, SATCHEL_VOLUME__PATH=str(tmp_path / "none"))
+    assert (named.returncode, "or run this" in named.stderr) == (7, False)
     told = satchel("volume", "df", "--json", cwd=dev.folder)
     assert json.loads(told.stderr)["errors"][0]["code"] == 1005
     nothing = satchel("volume", "df", cwd=tmp_path)
@@ -71,6 +74,7 @@ def test_doctor_says_what_is_wrong_and_ends_with_10(dev: Dev, unmounted: Path) -
     done = satchel("doctor", "--json", "--only", "volume,clock", cwd=dev.folder)
     assert (done.returncode, levels(done)) == (10, {"volume": "problem", "clock": "ok"})
     assert str(unmounted) in done.stdout
+    assert "or run this with the node's SATCHEL_VOLUME__PATH" in done.stdout
 
 
 def test_doctor_without_a_database_makes_none(tmp_path: Path) -> None:

@@ -1,18 +1,24 @@
 """What the checks find."""
 
+import io
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from satchel import build
-from satchel.db import Database, schema, users
+from satchel import build, upstream
+from satchel.db import Database, hosts, messages, schema, users
+from satchel.domain import limits
+from satchel.domain.messages import Outgoing
 from satchel.domain.users import ADMIN
 from satchel.egress import Egress
 from satchel.flows import access, application, preflight
+from satchel.upstream.sandbox import Sandbox
 
 from ..conftest import Place
 from ..journeys.running import Hook, free_port
+from ..sandbox import running as sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +82,7 @@ def everything(root: Path) -> list[Path]:
     return sorted(root.rglob("*"))
 
 
-async def test_a_volume_is_tried_out_and_left_as_it_was(place: Place) -> None:
+async def test_a_volume_is_tried_out_and_left_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = place.settings
     async with build.opened(settings, "web") as node:
         before = everything(settings.volume_path)
@@ -84,13 +90,30 @@ async def test_a_volume_is_tried_out_and_left_as_it_was(place: Place) -> None:
         assert (fine.level, everything(settings.volume_path)) == ("ok", before)
         full = await preflight.volume(node.ports.volume, settings.volume_path, 0.000001)
         assert (full.level, "high-water mark" in full.text) == ("warning", True)
+        monkeypatch.setattr(limits, "RESERVE_SHARE", 1.0)
+        monkeypatch.setattr(limits, "RESERVE_BYTES", 1 << 62)
+        refusing = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
+        assert (refusing.level, "uploads are refused" in refusing.text) == ("problem", True)
         (settings.volume_path / "parts").rmdir()
         (settings.volume_path / "parts").write_text("in the way")
         broken = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
         assert (broken.level, "cannot be written to" in broken.text) == ("problem", True)
         (settings.volume_path / ".satchel-volume").write_text("another")
-        foreign = await preflight.volume(node.ports.volume, settings.volume_path, 1.0)
-        assert (foreign.level, "mount it" in foreign.text) == ("problem", True)
+        foreign = await preflight.volume(node.ports.volume, settings.volume_path, 1.0, ", or look elsewhere")
+        assert (foreign.level, "mount it, or look elsewhere" in foreign.text) == ("problem", True)
+
+
+async def test_messages_that_wait_are_counted_and_an_old_one_is_a_warning(db: Database) -> None:
+    assert await preflight.messages(db) == preflight.Finding("ok", "none waits to be sent")
+    outgoing = Outgoing("12025550111", "text", text="hello")
+    for number in range(2):
+        await db.write(lambda tx, number=number: messages.add(tx, f"m{number}", outgoing, "sandbox", None, 0.0))  # type: ignore[misc]
+    fresh = await preflight.messages(db)
+    assert (fresh.level, fresh.text.startswith("2 wait to be sent, the oldest since ")) == ("ok", True)
+    await db.write(lambda tx: tx.run("UPDATE message SET accepted_at = :at WHERE id = 'm0'", at=time.time() - 3600))
+    old = await preflight.messages(db)
+    hour = datetime.fromtimestamp(time.time() - 3600, UTC).strftime("%Y-%m-%dT%H")
+    assert (old.level, f"the oldest since {hour}" in old.text, "log of Coreapp" in old.text) == ("warning", True, True)
 
 
 async def test_looking_makes_nothing(place: Place) -> None:
@@ -101,3 +124,17 @@ async def test_looking_makes_nothing(place: Place) -> None:
         async with build.looked_at(place.settings) as looked:
             assert looked.pending
     assert everything(place.data_dir) == []
+
+
+async def test_an_upstream_that_coreapps_have_lost_is_told_with_the_reason(db: Database) -> None:
+    await db.write(lambda tx: hosts.beat(tx, "host.core.0", "core", "1", {"upstream": "disconnected"}))
+    async with sandbox.running("http://127.0.0.1:9") as network:
+        for secret, why in (
+            ("another", "its secret is another one"),
+            ("", "no secret is set here"),
+            (sandbox.SECRET, "From here it can be reached; the log of Coreapp says why."),
+        ):
+            engine = Sandbox(upstream.Config(url=network.url, secret=secret), io.BytesIO, lambda path: path.open("rb"))
+            found = await preflight.upstream(db, engine)
+            await engine.close()
+            assert (found.level, "not connected from host.core.0" in found.text, why in found.text) == ("problem", True, True), found

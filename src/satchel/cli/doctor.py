@@ -8,7 +8,7 @@ import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from satchel.cli import say, tls
 from satchel.cli.bind import BIND, address
 from satchel.cli.options import json_option, node_data_dir
 from satchel.cli.state import state_of
+from satchel.cli.volume import path_hint
 from satchel.domain.errors import Fault, Later
 from satchel.flows import preflight
 from satchel.flows.preflight import Finding
 from satchel.settings import Settings, SettingsError, load
 
-NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "admin")
+NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "messages", "admin")
 NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation")
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 FEW_FILES = 1024
@@ -68,11 +69,17 @@ async def examine(data_dir: Path, names: tuple[str, ...], bind: str | None = Non
         settings = load(data_dir, os.environ)
         found["config"] = config(settings)
         if set(names) & set(NEEDS_DATABASE):
-            found |= await _with_database(settings, names)
+            found |= await _with_database(_beside_dev(settings), names)
         found |= await _without_database(settings, names, bind)
     except SettingsError as error:
         return {"config": Finding("problem", str(error))}
     return {name: found[name] for name in NAMES if name in names and name in found}
+
+
+def _beside_dev(settings: Settings) -> Settings:
+    """A running `satchel dev` has its network where it was told, whatever the settings say."""
+    url = state_of(settings.data_dir).get("sandbox_url", settings.upstream.url)
+    return replace(settings, upstream=replace(settings.upstream, url=url))
 
 
 async def _with_database(settings: Settings, names: tuple[str, ...]) -> Findings:
@@ -92,10 +99,11 @@ async def _with_database(settings: Settings, names: tuple[str, ...]) -> Findings
 
 def _checks(settings: Settings, looked: Looked) -> dict[str, Callable[[], Awaitable[Finding]]]:
     return {
-        "volume": lambda: preflight.volume(looked.volume, settings.volume_path, settings.volume.high_water),
+        "volume": lambda: preflight.volume(looked.volume, settings.volume_path, settings.volume.high_water, path_hint(settings)),
         "clock": lambda: preflight.clock(looked.db),
         "webhook": lambda: preflight.webhook(looked.db, looked.egress),
         "upstream": lambda: preflight.upstream(looked.db, looked.upstream),
+        "messages": lambda: preflight.messages(looked.db),
         "admin": lambda: preflight.admin(looked.db),
     }
 

@@ -13,6 +13,7 @@ import rich_click as click
 from satchel import build, mounts
 from satchel.cli import say
 from satchel.cli.options import json_option, node_data_dir
+from satchel.domain.errors import VOLUME_MISSING, Later
 from satchel.domain.limits import reserve, tightness
 from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import usage
@@ -47,7 +48,15 @@ async def _measure(settings: Settings) -> Usage:
     async with build.looked_at(settings) as looked:
         if looked.pending:
             raise SettingsError(f"The database lacks {', '.join(looked.pending)}: run satchel migrate.")
+        if not await looked.volume.present():
+            lacking = f"The media volume is not at {settings.volume_path} (its .satchel-volume is absent or another's)"
+            raise Later(VOLUME_MISSING, f"{lacking}: mount it{path_hint(settings)}.")
         return await usage.measure(looked.db, looked.volume)
+
+
+def path_hint(settings: Settings) -> str:
+    """What else to do about a volume that is not there: the node may have been told where it is, and this command not."""
+    return "" if "volume.path" in settings.origins else ", or run this with the node's SATCHEL_VOLUME__PATH"
 
 
 def document(settings: Settings, measured: Usage) -> dict[str, Any]:

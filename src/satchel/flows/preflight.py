@@ -5,14 +5,15 @@ import statistics
 import time
 import timeit
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from satchel.db import Database, Tx, hosts, schema, settings, users
+from satchel.db import Database, Tx, figures, hosts, schema, settings, users
 from satchel.domain.application import webhook_url
 from satchel.domain.errors import Fault, Later
-from satchel.domain.limits import tightness
+from satchel.domain.limits import is_full, tightness
 from satchel.domain.quantities import shown_size
 from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.egress import Egress
@@ -21,6 +22,7 @@ from satchel.upstream import Upstream
 from satchel.volume import Space, Volume
 
 SKEW, SLOW_QUERY, SLOW_FSYNC, SLOW_HASH, FEW_INODES = 2.0, 0.1, 0.1, 0.5, 0.05
+LONG_WAIT = 60.0
 """Seconds, and a share: what is beyond is worth a warning."""
 
 
@@ -59,10 +61,10 @@ async def _clock(db: Database) -> tuple[float, float]:
     return (asked + answered) / 2 - told, answered - asked
 
 
-async def volume(engine: Volume, root: Path, high_water: float) -> Finding:
-    """There, ours, writable, durable; its room."""
+async def volume(engine: Volume, root: Path, high_water: float, hint: str = "") -> Finding:
+    """There, ours, writable, durable; its room. `hint`: what else to do where it is not there."""
     if not await engine.present():
-        return Finding("problem", f"{root} is not the volume of this database (its .satchel-volume is absent or another's): mount it")
+        return Finding("problem", f"{root} is not the volume of this database (its .satchel-volume is absent or another's): mount it{hint}")
     try:
         trial = await engine.try_out()
     except Fault as fault:
@@ -73,6 +75,8 @@ async def volume(engine: Volume, root: Path, high_water: float) -> Finding:
     tight = _tight(space, high_water)
     fsync = f"writable, fsync {trial.flush * 1000:.1f} ms, rename atomic"
     text = f"{fsync}, {shown_size(space.free)} of {shown_size(space.total)} free{f': {tight}' if tight else ''}"
+    if is_full(space.total, space.free):
+        return Finding("problem", text)
     return Finding("warning" if tight or trial.flush > SLOW_FSYNC else "ok", text)
 
 
@@ -105,18 +109,35 @@ def shown(url: str) -> str:
 
 
 async def upstream(db: Database, engine: Upstream) -> Finding:
-    """What the living Coreapps say of it; without one, what it says itself."""
+    """What the living Coreapps say of it, and what it says itself where they have lost it or none lives."""
     cores = await db.read(lambda tx: hosts.living(tx, "core"))
     lost = [host.id for host in cores if host.stats.get("upstream") != "connected"]
-    if lost:
-        return Finding("problem", f"{engine.name}: not connected from {', '.join(lost)}; the log of Coreapp says why")
-    if cores:
+    if cores and not lost:
         return Finding("ok", f"{engine.name}, connected from {len(cores)} Coreapp{'s' if len(cores) > 1 else ''}")
+    why = ""
     try:
         await engine.state()
     except (Fault, Later) as error:
-        return Finding("problem", f"no Coreapp runs (satchel serve --role core starts one). {error.details}")
+        why = error.details
+    if lost:
+        said = f"{engine.name}: not connected from {', '.join(lost)}."
+        return Finding("problem", f"{said} {why or 'From here it can be reached; the log of Coreapp says why.'}")
+    if why:
+        return Finding("problem", f"no Coreapp runs (satchel serve --role core starts one). {why}")
     return Finding("warning", f"{engine.name} answers, but no Coreapp runs: start one with satchel serve --role core")
+
+
+async def messages(db: Database) -> Finding:
+    """How many accepted messages have not gone out, and since when."""
+    waiting = await db.read(lambda tx: figures.queue(tx, "message"))
+    if not waiting.waiting:
+        return Finding("ok", "none waits to be sent")
+    since = datetime.fromtimestamp(time.time() - waiting.oldest, UTC)
+    some = f"{waiting.waiting} wait to be sent" if waiting.waiting > 1 else "one waits to be sent"
+    text = f"{some}, {'the oldest ' if waiting.waiting > 1 else ''}since {since:%Y-%m-%dT%H:%M:%SZ}"
+    if waiting.oldest < LONG_WAIT:
+        return Finding("ok", text)
+    return Finding("warning", f"{text}: see upstream and volume here, and the log of Coreapp")
 
 
 async def admin(db: Database) -> Finding:

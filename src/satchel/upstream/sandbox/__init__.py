@@ -134,8 +134,13 @@ class Sandbox:
             return said
         if 400 <= status < 500 and (refused := wire.refusal(said)) is not None:
             raise refused
-        hint = "start both with the same secret, see SATCHEL_UPSTREAM__SECRET" if status == 401 else "see its log"
+        hint = self._secret_hint() if status == 401 else "see its log"
         raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} answered {status}: {hint}.")
+
+    def _secret_hint(self) -> str:
+        if not self._config.secret:
+            return "no secret is set here, set SATCHEL_UPSTREAM__SECRET to what it has as SATCHEL_SANDBOX_SECRET"
+        return "its secret is another one, start both with the same, see SATCHEL_UPSTREAM__SECRET"
 
     def _connect(self) -> "aiohttp.ClientSession":
         import aiohttp
