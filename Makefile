@@ -22,8 +22,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 setup: $(STAMP) ## make .venv with satchel, the test tools and the lint tools
 
-run: setup ## start everything: Webapp on 9090, sandbox on 9091, data in ./.satchel
-	@exec $(BIN)/satchel dev
+run: setup ## start everything: Webapp on 9090, sandbox on 9091, data in ./.satchel (ARGS="--port 9190": elsewhere)
+	@exec $(BIN)/satchel dev $(ARGS)
 
 test: setup ## all tests but the slow ones, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n 2

@@ -67,6 +67,7 @@ def database(settings: Settings) -> Database:
 @asynccontextmanager
 async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports) -> AsyncIterator[Opened]:
     """Every engine of one process, migrated and settled in; let go at the end."""
+    refuse_used_folder(settings)
     name = instance(settings.data_dir, role)
     async with AsyncExitStack() as stack:
         db = database(settings)
@@ -78,6 +79,20 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         for engine in (ports.transcoder, ports.egress, ports.upstream):
             stack.push_async_callback(engine.close)
         yield Opened(ports, name)
+
+
+def refuse_used_folder(settings: Settings) -> None:
+    """Before a first start makes anything. A SQLite that is there, and PostgreSQL, are asked for their volume. Raises `SettingsError`."""
+    if settings.database.kind == "sqlite" and not settings.database_file.exists():
+        folder = Folder(settings.volume_path, "looking")
+        if folder.marker.found() is None and not folder.is_fresh():
+            raise _used(settings)
+
+
+def _used(settings: Settings) -> SettingsError:
+    return SettingsError(
+        f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder."
+    )
 
 
 def refuse_absent_database(settings: Settings) -> None:
@@ -129,9 +144,7 @@ async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> No
     marked = bool(await db.read(lambda tx: setting_rows.get(tx, setting_rows.VOLUME_MARKED)))
     folder.settle_in(known, first=not marked)
     if not marked and not folder.marker.is_ours():
-        raise SettingsError(
-            f"{settings.volume_path} holds files and is no media volume of this database: set SATCHEL_VOLUME__PATH to an empty folder."
-        )
+        raise _used(settings)
     if not marked:
         await db.write(lambda tx: setting_rows.put(tx, setting_rows.VOLUME_MARKED, True))
 

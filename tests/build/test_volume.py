@@ -47,6 +47,8 @@ async def test_a_folder_with_foreign_files_is_refused_at_the_first_start(place: 
         async with build.opened(place.settings, "web"):
             pass
     assert [path.name for path in (place.data_dir / "media").iterdir()] == ["holiday.jpg"]
+    if place.kind == "sqlite":
+        assert [path.name for path in place.data_dir.iterdir()] == ["media"]
 
 
 async def test_a_new_database_takes_over_a_marked_volume(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -135,6 +136,33 @@ def test_serve_keeps_a_generated_password_in_a_private_file_and_out_of_the_log(t
     assert process.wait(20) == 0
     assert password not in (tmp_path / "log").read_text()
     assert str(path) in (tmp_path / "log").read_text()
+
+
+def test_serve_says_that_it_serves_once_it_has_its_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = satchel("serve", "--bind", bind, cwd=tmp_path)
+    assert (done.returncode, f"Cannot listen on {bind}" in done.stderr, '"serving"' in done.stderr) == (3, True, False)
+
+
+def test_serve_refuses_a_folder_in_use_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    done = satchel("serve", "--bind", f"127.0.0.1:{free_port()}", cwd=tmp_path, SATCHEL_VOLUME__PATH=str(tmp_path))
+    assert (done.returncode, "holds files" in done.stderr) == (3, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+    assert '"event": "serving"' in done.stderr.replace('":"', '": "')
+
+
+def test_a_picture_with_the_type_that_curl_makes_up_goes_out_as_an_image(dev: Dev, photo: Path) -> None:
+    headers = {"Authorization": f"Bearer {dev.state['token']}", "Content-Type": "application/x-www-form-urlencoded"}
+    up = httpx2.post(f"{dev.state['url']}/v1/media", content=photo.read_bytes(), headers=headers, trust_env=False)
+    message = {"to": "12025550177", "type": "image", "image": {"id": up.json()["media"][0]["id"]}}
+    sent = httpx2.post(
+        f"{dev.state['url']}/v1/messages", json=message, headers={"Authorization": headers["Authorization"]}, trust_env=False
+    )
+    assert (up.status_code, sent.status_code) == (201, 201)
+    shown = satchel("sandbox", "phone", "show", "12025550177", "--wait", "10s", cwd=dev.folder)
+    assert (shown.returncode, "image/jpeg" in shown.stdout, "downloaded" in shown.stdout) == (0, True, True)
 
 
 def test_serve_refuses_a_weak_password_and_an_unknown_setting(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from satchel.db import schema
 from satchel.flows import access
 from satchel.settings import Given, load
 
-from ..journeys.running import Hook, eventually
-from .dev import Dev, satchel
+from ..journeys.running import Hook, eventually, free_port
+from .dev import Dev, environment, satchel
 
 
 @pytest.fixture
@@ -74,7 +75,18 @@ def test_a_second_start_keeps_the_data_and_the_password(dev: Dev, tmp_path: Path
     again = Dev(tmp_path)
     assert login(again, password[1]) == 200
     assert "shown at the first start" in again.output()
+    forgotten = re.search(r"\(forgotten\? (.+)\)", again.output())
+    assert forgotten is not None
+    made = subprocess.run(forgotten[1], shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert login(again, made.stdout.strip()) == 200
     again.stop()
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    refused = satchel("dev", "--port", str(free_port()), cwd=tmp_path, SATCHEL_VOLUME__PATH=str(tmp_path))
+    assert (refused.returncode, "set SATCHEL_VOLUME__PATH to an empty folder" in refused.stderr) == (3, True)
+    assert not (tmp_path / ".satchel" / "satchel.db").exists()
 
 
 def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: Dev, tmp_path: Path) -> None:

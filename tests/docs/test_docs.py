@@ -96,7 +96,7 @@ def test_rooms_are_those_of_the_tree() -> None:
 
 def test_make_run_starts_dev_and_both_commands_are_in_the_readme() -> None:
     makefile, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md"))
-    assert re.search(r"^run: setup .*\n\t@exec \$\(BIN\)/satchel dev$", makefile, re.MULTILINE)
+    assert re.search(r"^run: setup .*\n\t@exec \$\(BIN\)/satchel dev \$\(ARGS\)$", makefile, re.MULTILINE)
     assert "```sh\nmake run\n```" in readme
     assert "```sh\nmake test\n```" in readme
 

@@ -89,7 +89,23 @@ async def test_a_refused_upload_is_answered_before_its_end_and_closes(server: Se
     head, _ = await server.ask(talk, "POST", "/v1/media", f"Content-Type: a/b\r\nContent-Length: {1 << 30}\r\n", b"x" * 500_000)
     assert head.split()[1] == b"413"
     assert b"connection: close" in head.lower()
+    assert head.lower().count(b"\r\nconnection:") == 1
+    assert head.lower().count(b"\r\nx-request-id:") == 1
     talk[1].close()
+
+
+@pytest.mark.parametrize("way", ["at-once", "short"])
+async def test_a_refusal_before_the_body_has_headers_as_people_write_them(door: Door, way: str) -> None:
+    async with serving(door, way) as server:
+        reader, writer = await server.dial()
+        head, _ = await server.ask(
+            (reader, writer), "POST", "/v1/media", f"Content-Type: a/b\r\nContent-Length: {1 << 30}\r\n", b"x" * 1000
+        )
+        writer.write_eof()
+        assert await reader.read() == b""
+    names = [line.split(b":")[0] for line in head.split(b"\r\n")[1:] if line]
+    assert {b"Connection", b"Content-Length", b"Content-Type", b"Satchel-Error", b"X-Request-Id"} <= set(names)
+    assert [name for name in names if name == name.lower()] == []
 
 
 async def test_a_file_cut_short_during_its_download_cuts_the_connection(server: Server) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+import structlog
 
 from satchel.db import idempotency
 from satchel.webapp import bodies
@@ -174,7 +175,10 @@ async def test_a_form_without_a_boundary_is_400(door: Door) -> None:
 
 
 async def test_the_type_that_curl_makes_up_is_taken(door: Door) -> None:
-    assert (await post(door, Content_Type="application/x-www-form-urlencoded")).status_code == 201
+    with structlog.testing.capture_logs() as said:
+        assert (await post(door, Content_Type="application/x-www-form-urlencoded")).status_code == 201
+    (line,) = [line for line in said if line["event"] == "form_type"]
+    assert "a document goes out with it" in line["hint"]
 
 
 # Slow, endless, too many

@@ -20,7 +20,7 @@ from satchel import __version__, build
 from satchel.cli import private, say, tls
 from satchel.cli.children import Child, Stopped, Supervisor
 from satchel.cli.options import node_data_dir
-from satchel.cli.state import LOCK_FILE, STATE_FILE
+from satchel.cli.state import DATA_DIR, LOCK_FILE, STATE_FILE
 from satchel.db import Database, hosts, schema
 from satchel.db import settings as setting_rows
 from satchel.domain.application import webhook_url
@@ -41,6 +41,10 @@ curl -s{trust} -H "Authorization: Bearer $TOKEN" {url}/v1/messages \
 curl -s "{sandbox}/sandbox/phones/{phone}/messages?wait=10s"
 curl -s -o received.jpg {sandbox}/sandbox/phones/{phone}/messages/latest/media
 """
+
+
+NO_HOOK = """none: callbacks are kept as unsent, and never sent later by themselves
+            (--webhook URL sets one; {receiver} is one)"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None
         options = replace(options, own=tls.own(options.data_dir, "127.0.0.1") if https else None)
         for remark in settings.remarks:
             click.echo(remark, err=True)
+        build.refuse_used_folder(settings)
         started = asyncio.run(_prepare(settings, options, webhook))
         _supervise(settings, options, started)
 
@@ -153,7 +158,9 @@ def _take(options: Options) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 say.stop(
-                    f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another with {flag}.", say.CONFIGURATION
+                    f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another with {flag} "
+                    f'(make run ARGS="{flag} {port + 100}").',
+                    say.CONFIGURATION,
                 )
 
 
@@ -205,7 +212,7 @@ def _write_state(path: Path, options: Options, started: Started) -> None:
 
 def banner(options: Options, started: Started) -> str:
     """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
-    login, pasted = _login(started)
+    login, pasted = _login(options, started)
     lines = LINES.format(
         login=pasted,
         url=options.url,
@@ -214,7 +221,7 @@ def banner(options: Options, started: Started) -> str:
         photo=PHOTO if Path(PHOTO).exists() else "photo.jpg",
         trust=f" --cacert {shlex.quote(str(options.ca))}" if options.ca else "",
     )
-    hook = started.webhook or "none, callbacks are kept (--webhook URL sets one; satchel webhook serve is one)"
+    hook = started.webhook or NO_HOOK.format(receiver=f"{say.command()} webhook serve")
     return f"""
   Satchel {__version__} · data in {options.data_dir}
 
@@ -232,7 +239,7 @@ def banner(options: Options, started: Started) -> str:
 """
 
 
-def _login(started: Started) -> tuple[str, str]:
+def _login(options: Options, started: Started) -> tuple[str, str]:
     """What the banner says of the password, and how its lines name it to a shell."""
     if started.given:
         if started.given.in_file:
@@ -240,4 +247,10 @@ def _login(started: Started) -> tuple[str, str]:
         return f"the password in {ADMIN_PASSWORD}", f'"${ADMIN_PASSWORD}"'
     if started.password:
         return f"{started.password}   (shown once; {ADMIN_PASSWORD} sets another)", started.password
-    return f"the password shown at the first start ({ADMIN_PASSWORD} sets another)", "PASSWORD"
+    return f"the password shown at the first start\n{indent(f'(forgotten? {_another_password(options)})', ' ' * 12)}", "PASSWORD"
+
+
+def _another_password(options: Options) -> str:
+    """The command that makes one, as it can be run here."""
+    where = "" if options.data_dir == DATA_DIR.absolute() else f" \\\n  --data-dir {shlex.quote(str(options.data_dir))}"
+    return f"{say.command()} user passwd admin --generate{where}"

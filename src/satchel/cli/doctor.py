@@ -72,8 +72,8 @@ async def examine(data_dir: Path, names: tuple[str, ...], bind: str | None = Non
             found |= await _with_database(_beside_dev(settings), names)
         found |= await _without_database(settings, names, bind)
     except SettingsError as error:
-        return {"config": Finding("problem", str(error))}
-    return {name: found[name] for name in NAMES if name in names and name in found}
+        return {"config": Finding("problem", say.runnable(str(error)))}
+    return {name: replace(found[name], text=say.runnable(found[name].text)) for name in NAMES if name in names and name in found}
 
 
 def _beside_dev(settings: Settings) -> Settings:

@@ -75,9 +75,9 @@ def age(then: str, now: str) -> str:
 
 
 def _facts(media: "Media") -> Iterator[str]:
-    from satchel.domain.quantities import shown_size
+    from satchel.domain.quantities import shown_bytes, shown_size
 
-    shown: dict[str, Any] = {**asdict(media), "size": f"{shown_size(media.size)} ({media.size} bytes)"}
+    shown: dict[str, Any] = {**asdict(media), "size": f"{shown_size(media.size)} ({shown_bytes(media.size)})"}
     return (f"{name.replace('_', ' '):<13} {'-' if value is None else value}" for name, value in shown.items())
 
 

@@ -8,6 +8,7 @@ import rich_click as click
 from satchel.cli import say
 from satchel.cli.options import json_option, state_data_dir
 from satchel.cli.target import sandbox_url
+from satchel.domain.quantities import shown_bytes
 
 
 @click.group()
@@ -36,7 +37,10 @@ def show(number: str, url: str | None, data_dir: Path, wait: str | None, after: 
     for message in [] if as_json else said["messages"]:
         click.echo(message["id"] if quiet else line(message))
     if wait and (missed := lacking(number, said["messages"], after)):
-        say.stop(f"{missed} within {wait}: satchel doctor looks for the cause.", say.TIMED_OUT)
+        say.stop(
+            f"{missed} within {wait}: satchel doctor looks for the cause, or it ended failed: see its callback, or the node's log.",
+            say.TIMED_OUT,
+        )
     if not said["messages"] and not quiet and not as_json:
         click.echo(f"{number} has received nothing{_later_than(after)} yet.", err=True)
 
@@ -57,7 +61,7 @@ def line(message: dict[str, Any]) -> str:
     """One message in one line."""
     media = message.get("media")
     what = message.get("caption") or message.get("filename") or ""
-    size = f"{media['mime_type']}  {media['size']} bytes  {media['state']}" if media else ""
+    size = f"{media['mime_type']}  {shown_bytes(media['size'])}  {media['state']}" if media else ""
     return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
 
 

@@ -1,10 +1,14 @@
 """How commands end: the answer on stdout, everything else on stderr, and an exit code that says what kind of trouble it was."""
 
 import json as codec
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -46,6 +50,11 @@ class Failure:
     exit_code: int
     error: tuple[int, str, str] | None = None
 
+    def runnable(self) -> "Failure":
+        """The same, with commands as they can be run from here."""
+        error = self.error and (*self.error[:2], runnable(self.error[2]))
+        return Failure(runnable(self.sentence), self.exit_code, error)
+
     def told(self, about: str) -> "Failure":
         """The same, with the object it is about in front."""
         code, title, details = self._error()
@@ -57,6 +66,22 @@ class Failure:
     def _error(self) -> tuple[int, str, str]:
         meant = SITUATIONS.get(self.exit_code, errors.BUG)
         return self.error or (meant.code, meant.title, self.sentence)
+
+
+def command() -> str:
+    """How this command is called from here."""
+    if shutil.which("satchel"):
+        return "satchel"
+    called = sys.argv[0]
+    return shlex.quote(called) if Path(called).name == "satchel" else f"{shlex.quote(sys.executable)} -m satchel"
+
+
+def runnable(sentence: str) -> str:
+    """A sentence with its commands as they can be run from here."""
+    from satchel.cli import COMMANDS
+
+    told = rf"(?<!Another )(?<!running )(?<![\w/.-])satchel (?=(?:{'|'.join(COMMANDS)})\b)"  # not a path, nor a `satchel dev` that runs
+    return re.sub(told, lambda _: f"{command()} ", sentence)
 
 
 def json(value: Any) -> None:
@@ -71,6 +96,7 @@ def stop(sentence: str, code: int) -> NoReturn:
 
 def fail(failures: Sequence[Failure], code: int) -> NoReturn:
     """Say what went wrong and end: a sentence each, or with --json the contract's envelope."""
+    failures = [failure.runnable() for failure in failures]
     if wants_json():
         sys.stderr.write(codec.dumps({"errors": [failure.json() for failure in failures]}, ensure_ascii=False) + "\n")
     else:

@@ -79,8 +79,9 @@ def run(what: Run, settings: Settings, wrap: build.Wrap = lambda ports: ports) -
     if not is_child:
         for remark in settings.remarks:
             log.warning("settings", details=remark)
-        log.info("serving", role=what.role, bind=what.bind, workers=what.workers, tls=str(settings.webapp.tls_certificate or "off"))
     listener = None if what.role == "core" else _inherited() or _listen(what.bind)
+    if not is_child:
+        log.info("serving", role=what.role, bind=what.bind, workers=what.workers, tls=str(settings.webapp.tls_certificate or "off"))
     if not what.is_one_process and listener is not None:
         _supervise(what, settings, listener)
         return

@@ -50,6 +50,11 @@ def count(tx: Tx, account: str, address: str) -> Failures:
     return Failures(*row) if row else Failures(1, WRONG_WINDOW)
 
 
+def forget(tx: Tx, account: str) -> None:
+    """Wrong passwords of this account count no more, from whichever address."""
+    tx.run("DELETE FROM brake WHERE account = :account", account=account)
+
+
 def prune(tx: Tx) -> None:
     """Drop windows that are over."""
     tx.run(f"DELETE FROM brake WHERE NOT ({CURRENT})", window=WRONG_WINDOW, skew=SKEW)

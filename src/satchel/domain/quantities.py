@@ -36,10 +36,17 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(re.split(r"[,\s]+", text.strip(", \t\n"))) if text.strip(", \t\n") else ()
 
 
+def shown_bytes(size_: int) -> str:
+    """For people: `1 byte`, `17 bytes`."""
+    return f"{size_} byte{'' if size_ == 1 else 's'}"
+
+
 def shown_size(size_: int) -> str:
     """For people: `100 MiB`, `2.1 GiB`, `17 bytes`."""
+    if size_ < 1024:
+        return shown_bytes(size_)
     power = min(4, max(0, size_.bit_length() - 1) // 10)
-    return f"{size_ / 2 ** (10 * power):.1f} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}".replace(".0 ", " ")
+    return f"{size_ / 2 ** (10 * power):.1f} {('', 'KiB', 'MiB', 'GiB', 'TiB')[power]}".replace(".0 ", " ")
 
 
 def shown_share(share_: float) -> str:

@@ -8,6 +8,7 @@ from satchel.db.copies import StoredCopy
 from satchel.domain.errors import MEDIA_CHANGED, TOO_LARGE_TO_SEND, Fault, Later
 from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, MB, encrypted_size
 from satchel.domain.media import Media, Rendition
+from satchel.domain.quantities import shown_bytes
 from satchel.flows import Lease, Ports
 from satchel.flows.prepare import key_of_rendition
 
@@ -59,6 +60,6 @@ def _check_ceiling(rendition: Rendition) -> None:
     if size > ceiling:
         raise Fault(
             TOO_LARGE_TO_SEND,
-            f"{size} bytes ({size / MB:.2f} MiB) after post-processing and encryption; the limit for {rendition.media_type} is "
+            f"{shown_bytes(size)} ({size / MB:.2f} MiB) after post-processing and encryption; the limit for {rendition.media_type} is "
             f"{ceiling} bytes ({ceiling / MB:.4g} MiB). Send a smaller file.",
         )

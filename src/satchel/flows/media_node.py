@@ -15,7 +15,7 @@ from satchel.db import media as rows
 from satchel.db.idempotency import Request
 from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
 from satchel.domain.media import Media
-from satchel.domain.quantities import shown_size
+from satchel.domain.quantities import shown_bytes, shown_size
 from satchel.flows import Ports
 from satchel.flows.idempotency import answer_once
 from satchel.observe import metrics
@@ -150,5 +150,5 @@ def _check_size(size: int, ceiling: int) -> None:
 def _check_digest(said: Upload, stored: Stored) -> None:
     if said.sha256 not in (None, stored.sha256):
         raise Fault(
-            DIGEST_MISMATCH, f"The {stored.size} bytes that came have the sha256 {stored.sha256}, not {said.sha256}: send them again."
+            DIGEST_MISMATCH, f"What came, {shown_bytes(stored.size)}, has the sha256 {stored.sha256}, not {said.sha256}: send it again."
         )

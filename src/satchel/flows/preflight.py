@@ -93,7 +93,10 @@ async def webhook(db: Database, egress: Egress) -> Finding:
     """Whether somebody answers at the URL for callbacks. Sends no callback."""
     url = webhook_url(await db.read(settings.application))
     if not url:
-        return Finding("warning", "no URL is set: callbacks are kept as unsent (set webhooks.url with PATCH /v1/settings/application)")
+        return Finding(
+            "warning",
+            "no URL is set: callbacks are kept as unsent, never to be sent by themselves (PATCH /v1/settings/application sets one)",
+        )
     answer = await egress.knock(url)
     if not answer.came:
         return Finding("problem", f"{shown(url)}: {answer.sentence}; start it there, or set another webhooks.url")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from satchel.db import Database, Tx, idempotency, users
+from satchel.db import Database, Tx, brake, idempotency, users
 from satchel.domain import passwords
 from satchel.domain import users as names
 from satchel.domain.errors import FORBIDDEN, USER_EXISTS, USER_UNKNOWN, Fault
@@ -21,9 +21,9 @@ async def add(db: Database, name: object, password: object, role: str = ROLE_USE
 
 
 async def set_password(db: Database, name: str, password: object) -> None:
-    """Give a user another password. Raises `Fault` for one against the rule, or when there is no such user."""
+    """Give a user another password; the wrong ones of before count no more. Raises `Fault` for one against the rule, or an unknown user."""
     new = await access.hashed(passwords.check(password))
-    await _change(db, name, lambda tx: users.change_password(tx, name, new))
+    await _change(db, name, lambda tx: _change_password(tx, name, new))
 
 
 async def remove(db: Database, name: str) -> None:
@@ -54,6 +54,11 @@ async def _change(db: Database, name: str, change: Callable[[Tx], object]) -> No
 
 def _unknown(name: str) -> Fault:
     return Fault(USER_UNKNOWN, f"There is no user {name!r:.60}.")
+
+
+def _change_password(tx: Tx, name: str, password_hash: str) -> bool:
+    brake.forget(tx, name)
+    return users.change_password(tx, name, password_hash) is not None
 
 
 def _remove(tx: Tx, name: str) -> bool:

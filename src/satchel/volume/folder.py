@@ -67,7 +67,7 @@ class Folder:
         `first`: no volume was ever marked with it, so a fresh, empty folder is. Later an empty folder is an unmounted volume:
         it stays as it is, as does a folder that is another's, and `present` says no.
         """
-        if first and self.marker.found() is None and self._fresh():
+        if first and self.marker.found() is None and self.is_fresh():
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
             self.marker.write(known_id, Part(self._part_path(str(uuid.uuid4()))))
@@ -78,6 +78,14 @@ class Folder:
 
     async def present(self) -> bool:
         return await self._in_thread(self.marker.is_ours)
+
+    def is_fresh(self) -> bool:
+        """Whether nothing lies in the folder but what mkfs makes and what an interrupted first start leaves."""
+        if not self._root.is_dir():
+            return True
+        if {path.name for path in self._root.iterdir()} - {*HOLDING, PARTS, "lost+found"}:
+            return False
+        return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
     async def space(self) -> Space:
         await self._in_thread(self._require)
@@ -265,14 +273,6 @@ class Folder:
         if not await self._in_thread(self.marker.is_there_without, key):
             return None
         return Fault(MEDIA_GONE, f"The file {key} is no longer on the media volume: upload it again.")
-
-    def _fresh(self) -> bool:
-        """Whether nothing lies in the folder but what mkfs makes and what an interrupted first start leaves."""
-        if not self._root.is_dir():
-            return True
-        if {path.name for path in self._root.iterdir()} - {*HOLDING, PARTS, "lost+found"}:
-            return False
-        return not any(any((self._root / name).iterdir()) for name in HOLDING if (self._root / name).is_dir())
 
     def _sweep(self) -> None:
         """Remove part files that our earlier life left, and anybody's that have not been touched for an hour."""

@@ -29,6 +29,7 @@ from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
 from satchel.webapp.settings import Application, Webhook
+from satchel.webapp.unserved import is_unserved
 from satchel.webapp.upstream_events import UpstreamEvents
 from satchel.webapp.users import Login, Logout, OneUser, Users
 
@@ -103,7 +104,10 @@ class Addresses:
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Fault(NOT_FOUND, f"There is nothing at {scope['path'][:200]}: see docs/reference/http.md for the addresses.")
+    path = scope["path"][:200]
+    if is_unserved(path):
+        raise Fault(NOT_FOUND, f"{path} is a call of On-Premises that this node does not serve: leave it out, or answer it elsewhere.")
+    raise Fault(NOT_FOUND, f"There is nothing at {path}: see docs/reference/http.md for the addresses.")
 
 
 class Door:

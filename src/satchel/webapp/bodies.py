@@ -122,7 +122,10 @@ async def file_of(scope: Scope, headers: Mapping[str, str], receive: Receive) ->
         form = Form(boundary_of(mime), blocks)
         return File(mime_of(await form.begin()), form.file(), None)
     if mime.lower().startswith("application/x-www-form-urlencoded"):
-        log.warning("form_type", hint="curl sends this type when no Content-Type is given: the file can only go out as a document")
+        log.warning(
+            "form_type",
+            hint="curl sends this type when it is told none, and a document goes out with it: give the file's own Content-Type",
+        )
     return File(mime, blocks, declared_length(headers))
 
 

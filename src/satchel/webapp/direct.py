@@ -6,7 +6,7 @@ Leans on private parts of uvicorn's request cycle, for a third of a small downlo
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -84,6 +84,14 @@ class Direct:
         if not self._cycle.disconnected:
             self._transport.write(self._head(status, headers) + body)
             self._over()
+
+    async def refuse(self, status: int, headers: list[Header], body: bytes, rest: Awaitable[None]) -> None:
+        """The whole answer before the body is read, which `rest` then reads on; the connection closes."""
+        self._cycle.keep_alive = False
+        if not self._cycle.disconnected:
+            self._transport.write(self._head(status, headers) + body)
+        await rest
+        self._over()
 
     async def answer_with_file(self, status: int, headers: list[Header], spans: AsyncIterator[Span]) -> None:
         """An answer whose body are the spans. Raises ConnectionError when the client goes or stalls, EOFError for a file cut short."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from satchel.domain.errors import RANGE_BEYOND_END
+from satchel.domain.quantities import shown_bytes
 from satchel.webapp.replies import Refused
 
 ONE = re.compile(r"bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.ASCII | re.IGNORECASE)
@@ -36,6 +37,6 @@ def span_of(header: str, size: int) -> Span | None:
         if last and int(last) < start:
             return None
     if start >= end:
-        details = f"The range {header[:80]} starts behind the end: the file has {size} bytes."
+        details = f"The range {header[:80]} starts behind the end: the file has {shown_bytes(size)}."
         raise Refused(RANGE_BEYOND_END, details, {"Content-Range": f"bytes */{size}"})
     return Span(start, end, size)

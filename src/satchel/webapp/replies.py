@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from satchel.domain.errors import MEDIA_UNKNOWN, WRONG_METHOD, Fault, Later, Situation
 from satchel.domain.statuses import errors_of
+from satchel.webapp.direct import KEY, Direct
 
 
 class Refused(Fault):
@@ -69,16 +71,21 @@ class Draining:
         self._response = response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        direct: Direct | None = scope.get(KEY)
+        if direct is not None:
+            await direct.refuse(self._response.status_code, self._response.raw_headers, bytes(self._response.body), self._read_on(receive))
+            return
         self._response.headers["connection"] = "close"
         start = {"type": "http.response.start", "status": self._response.status_code, "headers": self._response.raw_headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._response.body, "more_body": True})
-        try:
+        await self._read_on(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _read_on(self, receive: Receive) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self.SECONDS):
                 await self._drain(receive)
-        except TimeoutError:
-            pass
-        await send({"type": "http.response.body", "body": b""})
 
     async def _drain(self, receive: Receive) -> None:
         taken, until = 0, time.monotonic() + self.SECONDS  # a body that is always there never lets the time-out strike
