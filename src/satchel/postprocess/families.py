@@ -24,8 +24,8 @@ class Family:
         return self.base + self.per_pixel * max_pixels
 
 
-PICTURES = Family("pictures", "satchel.postprocess.image", wall=60.0, cpu=30, base=512 * MEBI, per_pixel=6)
-"""The dearest decode: a progressive JPEG without subsampling holds three coefficients of two bytes for each pixel."""
+PICTURES = Family("pictures", "satchel.postprocess.image", wall=60.0, cpu=30, base=512 * MEBI, per_pixel=8)
+"""The dearest decode: a WebP, whose canvas the decoder holds four times, of half as many pixels as others may have."""
 
 RECORDINGS = Family("recordings", "satchel.postprocess.recording", wall=290.0, cpu=560, base=1536 * MEBI)
 

@@ -13,7 +13,7 @@ from PIL import Image, WebPImagePlugin
 
 from satchel.domain.media import Facts
 from satchel.domain.plans import Plan
-from satchel.postprocess import jpeg, png, repair, transparency, webp
+from satchel.postprocess import held, jpeg, png, repair, transparency, webp
 from satchel.postprocess.broken import Broken
 
 MEGA = 1_000_000
@@ -45,6 +45,7 @@ def self_test() -> None:
 
 def probe(data: memoryview, form: str, mime: str, max_pixels: int) -> Facts:
     """Judge a picture by its header and then, unless that rules it out, by decoding it. Raises `Broken` and whatever Pillow raises."""
+    held.drop()
     match form:
         case "jpeg":
             return _probe_jpeg(data, max_pixels)
@@ -118,5 +119,5 @@ def _probe_webp(data: memoryview, max_pixels: int) -> Facts:
     found, beyond = webp.header(data), _judged(data, "webp", max_pixels)
     if beyond:
         return Facts("webp", "image/webp", found.width, found.height, beyond, beyond=beyond, animated=found.animated)
-    clear = transparency.of_webp(webp.strip(data, bare=True))
+    clear = transparency.of_webp(data)
     return Facts("webp", "image/webp", found.width, found.height, (), clear, found.animated, size=len(webp.strip(data)))

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from satchel.postprocess import png
+from satchel.postprocess import held, png, webp
 
 STRIP = 1_000_000
 """Pixels looked at together: a copy of the whole picture would not fit a child's memory."""
@@ -16,15 +16,17 @@ def of_png(data: memoryview, header: png.Header) -> bool:
         return False
     with Image.open(io.BytesIO(png.strip(data, bare=True)), formats=("PNG",)) as picture:
         picture.load()
+        held.keep(data, picture)
         if header.colour in png.ALPHA:
             return picture.getchannel("A").getextrema()[0] != 255
         return _uses_transparency(picture, header)
 
 
-def of_webp(bare: bytes) -> bool:
+def of_webp(data: memoryview) -> bool:
     """Decodes in any case, to the end, which proves that the picture is whole."""
-    with Image.open(io.BytesIO(bare), formats=("WEBP",)) as picture:
+    with Image.open(io.BytesIO(webp.strip(data, bare=True)), formats=("WEBP",)) as picture:
         picture.load()
+        held.keep(data, picture)
         return "A" in picture.getbands() and picture.getchannel("A").getextrema()[0] != 255
 
 
