@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from satchel.domain.media import Facts
 from satchel.domain.plans import Plan, Rules, plan
-from satchel.postprocess import held, image, pixels, png, repair, webp
+from satchel.postprocess import held, image, jpeg, pixels, png, repair, webp
 from satchel.postprocess.broken import Broken, Unfit
 from satchel.postprocess.sniff import sniff
 
@@ -198,7 +198,7 @@ def test_what_fits_not_even_as_one_pixel_is_told() -> None:
 
 def padded(data: bytes, size: int) -> bytes:
     """A JPEG made longer by a colour profile, which a strip keeps, so that it is stripped to exactly this size."""
-    missing, pieces = size - len(image.jpeg.strip(data)), b""
+    missing, pieces = size - len(jpeg.strip(data)), b""
     while missing:
         length = min(missing, 60_000) if missing - 60_000 not in range(1, 40) else 30_000
         pieces += pictures.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(length - 18))
@@ -287,7 +287,7 @@ def test_a_large_picture_is_made_smaller_while_it_is_decoded(monkeypatch: pytest
         made = opened(repaired(pictures.saved(scene(400, 300), form, {}), most=50_000))
         assert made.size == (100, 75) if form != "JPEG" else made.size in ((100, 75), (50, 38))
         assert close(made, scene(400, 300).resize(made.size), 9.0)
-    long = repair.rebuilt(Image.new("L", (200_000, 1)), repair.image_factor, lambda strip: strip)
+    long = pixels.rebuilt(Image.new("L", (200_000, 1)), repair.image_factor, lambda strip: strip)
     assert max(long.size) <= repair.MOST_SIDE
 
 
