@@ -131,9 +131,10 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
 
 def isolation(settings: Settings) -> list[str]:
     """How far the isolation of a post-processing child reaches on this host. Blocks; raises `Later` where no child can be started."""
+    from satchel.postprocess.families import PICTURES
     from satchel.postprocess.worker import Worker
 
-    worker = Worker(settings.postprocess.max_pixels)
+    worker = Worker(PICTURES, settings.postprocess.max_pixels)
     worker.end()
     return worker.level
 

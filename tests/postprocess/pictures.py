@@ -105,6 +105,6 @@ def slow() -> bytes:
     return png_of(9_900, 9_900, zlib.compress(bytes(9_901 * 9_900), 1))
 
 
-def png_of(width: int, height: int, rows: bytes) -> bytes:
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, 0, 0, 0, 0))
+def png_of(width: int, height: int, rows: bytes, colour: int = 0) -> bytes:
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")

@@ -142,22 +142,41 @@ def edited(at: int, value: bytes, data: bytes = SMALL) -> bytes:
     return data[:place] + value + data[place + len(value) :]
 
 
-LACKING = [
-    (edited(0, b"\x0c"), "12 bits per sample; images must have 8"),
-    (KINDS["cmyk"], "4 colour components (CMYK); images must have 1 or 3"),
-    (edited(5, b"\x02"), "2 colour components; images must have 1 or 3"),
-    (edited(1, b"\0\0"), "no height in its header; images must state it"),
-    (edited(-3, b"\xc3"), "lossless coding; images must be baseline or progressive"),
-    (edited(-3, b"\xc5"), "hierarchical coding; images must be baseline or progressive"),
-    (edited(-3, b"\xde"), "hierarchical coding; images must be baseline or progressive"),
-    (edited(-3, b"\xc9"), "arithmetic coding; images must be baseline or progressive"),
-    (edited(-3, b"\xf7"), "JPEG-LS coding; images must be baseline or progressive"),
+BEYOND = [
+    (edited(0, b"\x0c"), "12 bits per sample; pictures must have 8"),
+    (edited(5, b"\x02"), "2 colour components; pictures must have 1 or 3"),
+    (edited(1, b"\0\0"), "no height in its header; pictures must state it"),
+    (edited(-3, b"\xc3"), "lossless coding; pictures must be baseline or progressive"),
+    (edited(-3, b"\xc5"), "hierarchical coding; pictures must be baseline or progressive"),
+    (edited(-3, b"\xde"), "hierarchical coding; pictures must be baseline or progressive"),
+    (edited(-3, b"\xc9"), "arithmetic coding; pictures must be baseline or progressive"),
+    (edited(-3, b"\xf7"), "JPEG-LS coding; pictures must be baseline or progressive"),
 ]
 
 
-@pytest.mark.parametrize(("data", "lacks"), LACKING, ids=[lacks for _, lacks in LACKING])
-def test_what_a_picture_lacks_is_read_from_its_header(data: bytes, lacks: str) -> None:
-    assert jpeg.header(data).lacks == (lacks,)
+@pytest.mark.parametrize(("data", "why"), BEYOND, ids=[why for _, why in BEYOND])
+def test_what_is_never_decoded_is_read_from_the_header(data: bytes, why: str) -> None:
+    assert jpeg.header(data).beyond == (why,)
+
+
+def test_what_a_picture_lacks_is_read_from_its_header() -> None:
+    found = jpeg.header(KINDS["cmyk"])
+    assert found.lacks == ("4 colour components (CMYK); pictures must have 1 or 3",) and not found.beyond
+
+
+def test_orientation_and_profile_are_read() -> None:
+    written = Image.Exif()
+    written[0x0112] = 8
+    profile = bytes(range(256)) * 600
+    data = memoryview(pictures.jpeg(exif=written, icc_profile=profile))
+    assert (jpeg.orientation(data), jpeg.profile(data)) == (8, profile)
+    assert (jpeg.orientation(memoryview(SMALL)), jpeg.profile(memoryview(SMALL))) == (1, b"")
+
+
+def test_a_profile_that_misses_a_piece_is_none() -> None:
+    data = pictures.jpeg(icc_profile=bytes(range(256)) * 600)
+    at = data.index(b"ICC_PROFILE\0\2")
+    assert jpeg.profile(memoryview(data[: at + 12] + b"\7" + data[at + 13 :])) == b""
 
 
 @pytest.mark.parametrize("kind", ["baseline", "progressive", "grey", "restarts", "rgb"])

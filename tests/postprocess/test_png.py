@@ -82,8 +82,8 @@ def test_a_picture_that_may_go_out_lacks_nothing() -> None:
 
 
 def test_what_a_picture_lacks_is_read_from_its_header() -> None:
-    assert png.header(KINDS["16 bits"]).lacks == ("16 bits per sample; images must have at most 8",)
-    assert png.header(pictures.animation()).lacks == ("an animation; images must be still",)
+    assert png.header(KINDS["16 bits"]).lacks == ("16 bits per sample; pictures must have at most 8",)
+    assert png.header(pictures.animation()).animated
 
 
 HEADER = chunk(b"IHDR", SMALL[16:29])
@@ -156,8 +156,7 @@ def test_picture_data_are_whole_with_every_byte_and_not_with_one_less(
 
     def prove(length: int) -> None:
         data = memoryview(zlib.compress(bytes(length)))
-        parts = [data[at : at + part] for at in range(0, len(data), part)]
-        png_data.prove(parts, width, height, bits * png_data.CHANNELS[colour], interlaced)
+        follow([data[at : at + part] for at in range(0, len(data), part)], width, height, bits * png_data.CHANNELS[colour], interlaced)
 
     prove(count)
     prove(count + 7)
@@ -174,12 +173,33 @@ def test_picture_data_that_span_many_blocks_are_followed_row_by_row() -> None:
 
 
 def prove_rows(rows: bytearray) -> None:
-    png_data.prove([memoryview(zlib.compress(rows, 0))], 1000, 1200, 24, False)
+    follow([memoryview(zlib.compress(rows, 0))], 1000, 1200, 24, False)
+
+
+def follow(parts: list[memoryview], width: int, height: int, bits_per_pixel: int, interlaced: bool) -> None:
+    stream = png_data.Stream(width, height, bits_per_pixel, interlaced)
+    for part in parts:
+        assert stream.used(part) == len(part)
+    stream.end()
+
+
+def test_a_bomb_behind_the_picture_is_not_inflated_to_its_end() -> None:
+    follow([memoryview(zlib.compress(bytes(2 + png_data.SPARE)))], 1, 1, 8, False)
+    with pytest.raises(Broken, match="go on behind the picture"):
+        follow([memoryview(zlib.compress(bytes(3 + png_data.SPARE)))], 1, 1, 8, False)
+
+
+def test_a_picture_cut_in_its_data_strips_and_is_not_proven() -> None:
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    data = png.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(71))) + chunk(b"IEND", b"")
+    assert png.strip(data)
+    with pytest.raises(Broken, match="end before"):
+        png.strip(data, proven=True)
 
 
 def test_damaged_picture_data_are_broken() -> None:
     with pytest.raises(Broken, match="damaged"):
-        png_data.prove([memoryview(b"not zlib at all")], 1, 1, 8, False)
+        follow([memoryview(b"not zlib at all")], 1, 1, 8, False)
 
 
 @settings(max_examples=400, deadline=None)

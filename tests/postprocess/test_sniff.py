@@ -39,6 +39,18 @@ def sound() -> bytes:
 
 MP3_FRAME = b"\xff\xfb\x90\x64" + bytes(413)
 ADTS_FRAME = b"\xff\xf1\x50\x80\x02\x1f\xfc" + bytes(9)
+
+
+def ogg(packet: bytes, segments: int = 1) -> bytes:
+    """A first page."""
+    return b"OggS\0\x02" + bytes(20) + bytes([segments]) + bytes([len(packet)] * segments) + packet
+
+
+def id3(size: int) -> bytes:
+    """A tag of so many bytes."""
+    return b"ID3\4\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(min(size, 8192))
+
+
 KNOWN = [
     (HARBOUR, "jpeg", "image/jpeg"),
     (jpeg(), "jpeg", "image/jpeg"),
@@ -60,8 +72,25 @@ KNOWN = [
     (ftyp(b"M4A "), "mp4", "audio/mp4"),
     (ftyp(b"3gp4"), "3gp", "video/3gpp"),
     (ftyp(b"qt  "), "quicktime", "video/quicktime"),
-    (b"OggS\0\x02" + bytes(22) + b"OpusHead", "ogg", "audio/ogg"),
-    (b"OggS\0\x02" + bytes(22) + b"\x80theora", "ogg", "video/ogg"),
+    (ftyp(b"M4B "), "mp4", "audio/mp4"),
+    (ftyp(b"3g2a"), "3gp", "video/3gpp"),
+    (b"\0\0\0\x08wide\0\0\1\0mdat" + bytes(8), "quicktime", "video/quicktime"),
+    (b"\0\0\1\0moov\0\0\0\x6cmvhd", "quicktime", "video/quicktime"),
+    (ogg(b"OpusHead\1\1"), "ogg", "audio/ogg"),
+    (ogg(b"\x01vorbis"), "ogg", "audio/ogg"),
+    (ogg(b"\x7fFLAC\1\0"), "ogg", "audio/ogg"),
+    (ogg(b"\x80theora"), "ogg", "video/ogg"),
+    (ogg(b"\x80theora", segments=2), "ogg", "video/ogg"),
+    (id3(20) + ADTS_FRAME * 3, "aac", "audio/aac"),
+    (id3(20) + b"fLaC\0\0\0\x22", "flac", "audio/flac"),
+    (id3(20) + MP3_FRAME, "mp3", "audio/mpeg"),
+    (id3(1 << 20), "mp3", "audio/mpeg"),
+    (b"fLaC\0\0\0\x22", "flac", "audio/flac"),
+    (b"#!AMR-WB\n<", "amr", "audio/amr-wb"),
+    (b"FORM\0\0\0\x20AIFFCOMM", "aiff", "audio/aiff"),
+    (b"RIFF\x20\0\0\0AVI LIST", "avi", "video/x-msvideo"),
+    (b"FLV\x01\5\0\0\0\x09", "flv", "video/x-flv"),
+    (b"\0\0\x01\xba\x44", "mpeg", "video/mpeg"),
     (b"ID3\x04\0\0\0\0\x0f\x76" + bytes(20), "mp3", "audio/mpeg"),
     (MP3_FRAME * 3, "mp3", "audio/mpeg"),
     (ADTS_FRAME * 3, "aac", "audio/aac"),
@@ -88,7 +117,21 @@ def test_a_known_file_is_named_by_its_first_bytes(head: bytes, form: str, mime: 
 
 
 @pytest.mark.parametrize(
-    "text", ["BMW sells cars, and a good many of them", "ID3 is a tag", "ÿû or not", "RIFF raff", "GIF8", "OggS", "PK", "ftyp"]
+    "text",
+    [
+        "BMW sells cars, and a good many of them",
+        "ID3 is a tag",
+        "ÿû or not",
+        "RIFF raff",
+        "GIF8",
+        "OggS",
+        "PK",
+        "ftyp",
+        "0000moov and so on",
+        "\tabcmdat",
+        "FORM a line",
+        "FLV is a format",
+    ],
 )
 def test_text_that_begins_like_a_signature_is_text(text: str) -> None:
     assert sniff(text.encode()) == ("text", "text/plain")

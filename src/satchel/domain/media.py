@@ -1,9 +1,7 @@
-"""What a media is, what was found inside a file, and what may be sent as what. Judged by content, never by a declared mime."""
+"""What a media is, what was found inside a file. Judged by content, never by a declared mime."""
 
 import re
 from dataclasses import dataclass, field
-
-from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,8 @@ class Stream:
 class Facts:
     """What a probe found. `format`: "jpeg", "png", "webp", "mp4", "ogg", … or "unknown"; `width`, `height`: pixels as stored, 0 for none.
 
-    `lacks`: why it cannot go out as it is, in words; empty when it can. `streams`, `seconds`: of a recording.
+    `lacks`: what is wrong with it whatever it is sent as, in words; `beyond`: those of them no repair mends, for which nothing was decoded.
+    `size`: bytes; of a picture, those it has without its metadata, 0 when it was not decoded. `streams`, `seconds`: of a recording.
     """
 
     format: str
@@ -47,6 +46,8 @@ class Facts:
     animated: bool = False
     streams: tuple[Stream, ...] = ()
     seconds: float = 0.0
+    size: int = 0
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,22 +96,3 @@ MIME = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !#-~]*"))
 def is_mime(given: str) -> bool:
     """Whether it is a media type as headers carry it, with or without parameters, of at most 255 characters."""
     return len(given) <= 255 and MIME.fullmatch(given) is not None
-
-
-IMAGE_FORMATS = {"jpeg": "image/jpeg", "png": "image/png"}
-PICTURES = {"jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif", "jp2", "psd", "ico"}
-
-
-def judge_image(facts: Facts) -> None:
-    """Raise `Fault` unless a file with these facts may go out as an image without being re-encoded."""
-    if facts.format not in PICTURES:
-        raise Fault(CONTENT_MISMATCH, f"Sent as image, found {facts.mime or 'no known file type'}: send it as a document.")
-    if facts.format not in IMAGE_FORMATS:
-        raise Fault(
-            TYPE_NOT_ACCEPTED, f"Found {facts.mime}; an image must be image/jpeg or image/png: convert it, or send it as a document."
-        )
-    if facts.lacks:
-        raise Fault(
-            TYPE_NOT_ACCEPTED,
-            f"This {facts.mime} cannot go out as an image: {'; '.join(facts.lacks)}. Convert it, or send it as a document.",
-        )

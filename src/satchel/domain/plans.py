@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from satchel.domain.limits import ENCRYPTED_BYTES, largest_plain
-from satchel.domain.media import IMAGE_FORMATS, Facts, judge_image
+from satchel.domain.errors import NOT_SUPPORTED_YET, TOO_LARGE_TO_SEND, Fault
+from satchel.domain.limits import ENCRYPTED_BYTES, MB, encrypted_size, largest_plain
+from satchel.domain.media import Facts
 
 Policy = Literal["off", "refuse", "repair"]
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -39,6 +40,7 @@ class Plan:
     """`action`: `keep` the original; `strip` it, which changes no pixel and no sound; `convert` it, decoded and encoded anew.
 
     `mime`: of the result; None keeps that of the upload. `most`: bytes the result may have. `why`: a sentence for each change.
+    `background`: behind transparent pixels of an image, #rrggbb.
     """
 
     media_type: str
@@ -46,12 +48,35 @@ class Plan:
     mime: str | None
     most: int
     why: tuple[str, ...] = field(default=())
+    background: str = "#ffffff"
 
 
 def plan(facts: Facts, media_type: str, rules: Rules) -> Plan:
-    """What to do. Raises `Fault(CONTENT_MISMATCH | TYPE_NOT_ACCEPTED)` for what cannot go out so, or may not by the rules."""
-    most = largest_plain(ENCRYPTED_BYTES[media_type])
-    if rules.of(media_type) == "off":
+    """What to do. Raises `Fault(CONTENT_MISMATCH | TYPE_NOT_ACCEPTED)` for what cannot go out so, or may not by the rules,
+    and `Fault(TOO_LARGE_TO_SEND)` for what is over the ceiling and may not be repaired.
+    """
+    from satchel.domain.pictures import plan_image, plan_sticker  # it needs `Plan`
+
+    policy, most = rules.of(media_type), largest_plain(ENCRYPTED_BYTES[media_type])
+    if policy == "off":
+        if facts.size > most:
+            raise too_large(facts.size, media_type)
         return Plan(media_type, "keep", None, most)
-    judge_image(facts)
-    return Plan(media_type, "strip", IMAGE_FORMATS[facts.format], most)
+    match media_type:
+        case "image":
+            return plan_image(facts, policy, most, rules.background)
+        case "sticker":
+            return plan_sticker(facts, policy, most)
+        case _:
+            details = f"Post-processing of {media_type} is not supported yet, only of image and sticker: send it as a document."
+            raise Fault(NOT_SUPPORTED_YET, details)
+
+
+def too_large(plain: int, media_type: str) -> Fault:
+    """What so many plain bytes are over the ceiling by, measured where it counts: on the encrypted blob."""
+    size, ceiling = encrypted_size(plain), ENCRYPTED_BYTES[media_type]
+    return Fault(
+        TOO_LARGE_TO_SEND,
+        f"{size} bytes ({size / MB:.2f} MiB) after post-processing and encryption; the limit for {media_type} is "
+        f"{ceiling} bytes ({ceiling / MB:.4g} MiB). Send a smaller file.",
+    )

@@ -5,10 +5,10 @@ import uuid
 from satchel.db import copies as rows
 from satchel.db import settings
 from satchel.db.copies import StoredCopy
-from satchel.domain.errors import MEDIA_CHANGED, TOO_LARGE_TO_SEND, Fault, Later
-from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, MB, encrypted_size
+from satchel.domain.errors import MEDIA_CHANGED, Fault, Later
+from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, encrypted_size
 from satchel.domain.media import Media, Rendition
-from satchel.domain.quantities import shown_bytes
+from satchel.domain.plans import too_large
 from satchel.flows import Lease, Ports
 from satchel.flows.prepare import key_of_rendition
 
@@ -56,10 +56,5 @@ async def expire(ports: Ports, copy: StoredCopy) -> None:
 
 
 def _check_ceiling(rendition: Rendition) -> None:
-    size, ceiling = encrypted_size(rendition.size), ENCRYPTED_BYTES[rendition.media_type]
-    if size > ceiling:
-        raise Fault(
-            TOO_LARGE_TO_SEND,
-            f"{shown_bytes(size)} ({size / MB:.2f} MiB) after post-processing and encryption; the limit for {rendition.media_type} is "
-            f"{ceiling} bytes ({ceiling / MB:.4g} MiB). Send a smaller file.",
-        )
+    if encrypted_size(rendition.size) > ENCRYPTED_BYTES[rendition.media_type]:
+        raise too_large(rendition.size, rendition.media_type)

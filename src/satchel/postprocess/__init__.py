@@ -7,7 +7,7 @@ from typing import Protocol
 from satchel.domain.media import Facts, Rendered
 from satchel.domain.plans import Plan, Policy, Rules
 
-PIPELINE = 1
+PIPELINE = 2
 """Raised when the same input would come out as other bytes; part of every rendition's profile."""
 
 

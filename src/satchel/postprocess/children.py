@@ -1,6 +1,7 @@
-"""The engine of the port: a pool of warm, isolated children, each used by one thread at a time. Runs in the parent; decodes nothing.
+"""The engine of the port: pools of warm, isolated children, each used by one thread at a time. Runs in the parent; decodes nothing.
 
-A job waits for one of `children` threads and opens its file; only with a JPEG or PNG it goes on, and takes an idle child or starts one.
+A job waits for one of `children` threads and opens its file; only for a format that a family of children works on it goes on, and takes
+an idle child of that family or starts one. Renditions of audio and video, which may take minutes, have threads of their own.
 A child that dies in the middle gets one successor; a child that is too slow is killed, and the file is to blame.
 """
 
@@ -9,24 +10,21 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeVar
 
 import structlog
 
-from satchel.domain.errors import MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, NOT_READY, NOT_SUPPORTED_YET, Fault, Later
-from satchel.domain.media import IMAGE_FORMATS, Facts, Rendered, judge_image
+from satchel.domain.errors import MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, NOT_READY, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED, Fault, Later
+from satchel.domain.media import Facts, Rendered
 from satchel.domain.plans import Plan
 from satchel.postprocess import Config
-from satchel.postprocess.sniff import sniff
+from satchel.postprocess.families import Family, family_of
 from satchel.postprocess.source import Source
 from satchel.postprocess.worker import Died, Reply, TooSlow, Worker, not_ready
 
-JOB_SECONDS = 60.0
-"""Wall time of one job in a child, the transfer of the file included."""
-
 TRIES = 2
+SLOW = {"audio", "video"}
 Result = TypeVar("Result")
 Converse = Callable[[Worker], Reply]
 log = structlog.get_logger("satchel.postprocess")
@@ -55,35 +53,38 @@ class Job:
 
 
 class Children:
-    """The `Transcoder` that decodes in child processes. `seconds`: wall time of one job. Children start when they are first needed."""
+    """The `Transcoder` that decodes in child processes, which start when they are first needed.
 
-    def __init__(self, config: Config, *, seconds: float = JOB_SECONDS) -> None:
+    `seconds`: wall time of one job, the transfer of the file included, instead of what its family allows.
+    """
+
+    def __init__(self, config: Config, *, seconds: float | None = None) -> None:
         self._max_pixels, self._seconds = config.max_pixels, seconds
         self._threads = ThreadPoolExecutor(config.children, thread_name_prefix="post-processing")
-        self._idle: list[Worker] = []  # append and pop are atomic
+        self._slow_threads = ThreadPoolExecutor(config.children, thread_name_prefix="transcoding")
+        self._idle: list[Worker] = []
+        self._idle_lock = threading.Lock()
         self._jobs: set[Job] = set()
-        self._told = False
+        self._told: set[Family] = set()
 
     async def probe(self, path: Path) -> Facts:
         """See `Transcoder.probe`."""
-        return await self._run(lambda job: self._probe(path, job))
+        return await self._run(self._threads, lambda job: self._probe(path, job))
 
     async def render(self, path: Path, plan: Plan, into: Path) -> Rendered:
-        """See `Transcoder.render`. Raises `Fault` for a picture that may not go out, judged by its header; decodes nothing."""
-        if plan.media_type != "image":
-            details = f"Post-processing of {plan.media_type} is not supported yet, only of image: send it as a document."
-            raise Fault(NOT_SUPPORTED_YET, details)
-        return await self._run(lambda job: self._render(path, into, job), undo=lambda: into.unlink(missing_ok=True))
+        """See `Transcoder.render`."""
+        threads = self._slow_threads if plan.media_type in SLOW else self._threads
+        return await self._run(threads, lambda job: self._render(path, plan, into, job), undo=lambda: into.unlink(missing_ok=True))
 
     async def close(self) -> None:
         """End the children; a job that is still running is ended with a `Later`."""
         await asyncio.to_thread(self._close)
 
-    async def _run(self, work: Callable[[Job], Result], undo: Callable[[], None] = lambda: None) -> Result:
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[Job], Result], undo: Callable[[], None] = lambda: None) -> Result:
         """Run `work` in a thread. A cancelled caller waits until the thread has let go of its files, which is at once."""
         job = Job()
         self._jobs.add(job)
-        thread = self._threads.submit(work, job)
+        thread = threads.submit(work, job)
         future = asyncio.wrap_future(thread)
         try:
             await asyncio.wait([future])
@@ -102,28 +103,27 @@ class Children:
 
     def _probe(self, path: Path, job: Job) -> Facts:
         with Source(path) as source:
-            form, mime = sniff(source.head)
-            if form not in IMAGE_FORMATS:
-                return Facts(form, mime)
+            family = family_of(source.format)
+            if family is None:
+                return Facts(source.format, source.mime, size=source.size)
+            reply = self._in_child(family, lambda worker: worker.ask(source), source, job)
+            if reply.facts is None:
+                raise not_ready("answered a probe with nothing")
+            return reply.facts
 
-            def converse(worker: Worker) -> Reply:
-                return worker.ask("probe", form, source)
-
-            return facts(form, self._in_child(converse, form, job))
-
-    def _render(self, path: Path, into: Path, job: Job) -> Rendered:
+    def _render(self, path: Path, plan: Plan, into: Path, job: Job) -> Rendered:
         with Source(path) as source:
-            form, mime = sniff(source.head)
-            if form not in IMAGE_FORMATS:
-                judge_image(Facts(form, mime))
+            family = family_of(source.format)
+            if family is None:
+                raise Fault(TYPE_NOT_ACCEPTED, f"Found {source.mime}, of which nothing can be made: send it as a document.")
             with into.open("xb", buffering=0) as file:
                 try:
-                    return self._write(source, form, file, job)
+                    return self._write(family, source, plan, file, job)
                 except BaseException:
                     into.unlink(missing_ok=True)
                     raise
 
-    def _write(self, source: Source, form: str, file: BinaryIO, job: Job) -> Rendered:
+    def _write(self, family: Family, source: Source, plan: Plan, file: BinaryIO, job: Job) -> Rendered:
         sha256 = hashlib.sha256()
 
         def converse(worker: Worker) -> Reply:
@@ -131,23 +131,23 @@ class Children:
             sha256 = hashlib.sha256()
             file.seek(0)
             file.truncate()
-            reply = worker.ask("render", form, source)
+            reply = worker.ask(source, plan)
             for block in worker.body(reply.size):
                 sha256.update(block)
                 write_all(file, block)
             return reply
 
-        reply = self._in_child(converse, form, job)
-        judge_image(facts(form, reply))
-        return Rendered(IMAGE_FORMATS[form], reply.size, sha256.hexdigest())
+        reply = self._in_child(family, converse, source, job, plan)
+        return Rendered(reply.mime, reply.size, sha256.hexdigest())
 
-    def _in_child(self, converse: Converse, form: str, job: Job) -> Reply:
+    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job, plan: Plan | None = None) -> Reply:
         """Talk to a child, and to a second one if the first dies. Raises `Fault` or `Later` for whatever is not an answer."""
+        seconds = self._seconds or family.wall
         for _ in range(TRIES):
-            worker = self._take()
+            worker = self._take(family)
             try:
                 job.uses(worker)
-                with worker.within(self._seconds):
+                with worker.within(seconds):
                     reply = converse(worker)
                 self._give_back(worker, reply, job)
             except Died:
@@ -156,63 +156,70 @@ class Children:
                     raise ended() from None
             except TooSlow:
                 worker.end()
-                raise too_heavy(form, f"could not be decoded within {self._seconds:g} seconds") from None
+                raise too_heavy(source, f"could not be decoded within {seconds:g} seconds") from None
             except BaseException:
                 worker.end()
                 raise
             else:
-                return reply if not reply.error else refuse(form, reply)
-        raise too_heavy(form, "could not be decoded within the memory and time limits of a child process")
+                return reply if not reply.error else refuse(reply, source, plan)
+        raise too_heavy(source, "could not be decoded within the memory and time limits of a child process")
 
-    def _take(self) -> Worker:
-        with suppress(IndexError):
-            while worker := self._idle.pop():
-                if worker.alive:
-                    return worker
-                worker.end()
-        worker = Worker(self._max_pixels)
-        if not self._told:
-            self._told = True
-            log.info("isolation", reached=worker.level)
+    def _take(self, family: Family) -> Worker:
+        while worker := self._idle_one(family):
+            if worker.alive:
+                return worker
+            worker.end()
+        worker = Worker(family, self._max_pixels)
+        if family not in self._told:
+            self._told.add(family)
+            log.info("isolation", family=family.name, reached=worker.level)
         return worker
+
+    def _idle_one(self, family: Family) -> Worker | None:
+        """The idle child of the family that worked last, out of the pool."""
+        with self._idle_lock:
+            worker = next((one for one in reversed(self._idle) if one.family is family), None)
+            if worker:
+                self._idle.remove(worker)
+            return worker
 
     def _give_back(self, worker: Worker, reply: Reply, job: Job) -> None:
         """Keep the child for the next job, unless it is about to end by itself."""
         job.uses(None)
-        if reply.error in ("", "broken"):
-            self._idle.append(worker)
+        if reply.error in ("", "broken", "unfit"):
+            with self._idle_lock:
+                self._idle.append(worker)
         else:
             worker.end()
 
     def _close(self) -> None:
         for job in list(self._jobs):
             job.stop()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._threads, self._slow_threads):
+            threads.shutdown(wait=True, cancel_futures=True)
         while self._idle:
             self._idle.pop().end()
 
 
-def facts(form: str, reply: Reply) -> Facts:
-    return Facts(form, IMAGE_FORMATS[form], reply.width, reply.height, tuple(reply.lacks))
-
-
-def refuse(form: str, reply: Reply) -> NoReturn:
+def refuse(reply: Reply, source: Source, plan: Plan | None) -> NoReturn:
     """Turn a child's error into ours."""
     match reply.error:
         case "broken":
             raise Fault(
-                MEDIA_UNREADABLE,
-                f"This {IMAGE_FORMATS[form]} is broken: {reply.text}. Send a file that is whole, or send it as a document.",
+                MEDIA_UNREADABLE, f"This {source.mime} is broken: {reply.text}. Send a file that is whole, or send it as a document."
             )
+        case "unfit" if plan:
+            details = f"This {source.mime} cannot go out as {plan.media_type}: {reply.text}. Send a smaller one, or send it as a document."
+            raise Fault(TOO_LARGE_TO_SEND, details)
         case "memory":
-            raise too_heavy(form, "needs more memory than a child process may have")
+            raise too_heavy(source, "needs more memory than a child process may have")
         case _:
             raise not_ready(f"could not work ({reply.text})")
 
 
-def too_heavy(form: str, why: str) -> Fault:
+def too_heavy(source: Source, why: str) -> Fault:
     """A situation of its own: this machine may have been busy or frozen, so it must not be remembered of the file."""
-    return Fault(MEDIA_TOO_HEAVY, f"This {IMAGE_FORMATS[form]} {why}: send a smaller or simpler one, or send it as a document.")
+    return Fault(MEDIA_TOO_HEAVY, f"This {source.mime} {why}: send a smaller or simpler one, or send it as a document.")
 
 
 def ended() -> Later:

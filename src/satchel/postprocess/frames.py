@@ -3,10 +3,10 @@
 A frame is its length (4 bytes, big-endian) and that many bytes of JSON. Where the JSON announces a `size`, as many raw bytes follow:
 
     child  > parent   {"level": ["user nobody", …]} or {"failed": "why"}                        once, when it is ready
-    parent > child    {"kind": "probe", "format": "jpeg", "size": 204800} + the file
-    child  > parent   {"width": 4000, "height": 3000, "lacks": [], "size": 0}                   for a probe
-                      {"width": 4000, "height": 3000, "lacks": [], "size": 198000} + the picture    for a rendition
-                      {"error": "broken" | "memory" | "ours", "text": "why"}
+    parent > child    {"format": "jpeg", "mime": "image/jpeg", "size": 204800, "plan": null} + the file    a probe; with a plan, a rendition
+    child  > parent   {"facts": {…}}                                                            for a probe
+                      {"mime": "image/jpeg", "size": 198000} + the result                       for a rendition
+                      {"error": "broken" | "unfit" | "memory" | "ours", "text": "why"}
 
 The child reads a file to its end before it answers, so neither side waits for a full pipe. It ends when its input does.
 """

@@ -1,60 +1,101 @@
-"""What a probe and a rendition do to a picture. Runs inside the child only: the one place where Pillow sees bytes from outside.
+"""The handler of the pictures' children: what a probe and a rendition do to a JPEG, PNG or WebP. Runs inside the child only.
 
 The header is judged first; a picture it already rules out is never decoded. Pillow gets the bare picture: metadata could inflate
 beyond all bounds, and make it import modules, which a child cannot.
 """
 
+import base64
 import io
 import math
 import warnings
-from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, WebPImagePlugin
 
-from satchel.postprocess import jpeg, png
+from satchel.domain.media import Facts
+from satchel.domain.plans import Plan
+from satchel.postprocess import held, jpeg, png, repair, transparency, webp
+from satchel.postprocess.broken import Broken
 
 MEGA = 1_000_000
+DECODABLE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 Image.MAX_IMAGE_PIXELS = None  # Ours is judged from the header, before Pillow is called; Pillow's own would only warn.
 Image.preinit()
+assert WebPImagePlugin.SUPPORTED
 warnings.simplefilter("ignore")  # Printing a warning would read source files, which a child cannot.
 
-
-@dataclass(frozen=True)
-class Look:
-    """The facts of one picture. `width`, `height`: pixels as stored; `lacks`: why it cannot go out as it is."""
-
-    width: int
-    height: int
-    lacks: tuple[str, ...]
-
-
-def look(data: memoryview, kind: str, max_pixels: int) -> Look:
-    """Judge a "jpeg" or "png" by its header alone. Raises `Broken`."""
-    header = jpeg.header(data) if kind == "jpeg" else png.header(data)
-    pixels = header.width * header.height
-    lacks = header.lacks
-    if pixels >= max_pixels:
-        measured, limit = math.ceil(pixels * 10 / MEGA) / 10, max_pixels / MEGA
-        lacks = (*lacks, f"{measured:.1f} megapixels; the limit is {limit:.1f} (SATCHEL_POSTPROCESS__MAX_PIXELS)")
-    return Look(header.width, header.height, lacks)
+JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/"
+    "2wBDARweHigjKE4rK06kbl1upKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKT/wAARCAAIABADASIAAhEBAxEB/8QA"
+    "FQABAQAAAAAAAAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFAEBAAAAAAAAAAAAAAAAAAAABP/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAM"
+    "AwEAAhEDEQA/AIQDRX//2Q=="
+)
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAABAAAAAICAYAAADwdn+XAAAAGUlEQVR42mOUi1rwn4ECwMRAIRg1YDAYAABKjgInxijLCAAAAABJRU5ErkJggg==")
 
 
-def probe(data: memoryview, kind: str, max_pixels: int) -> Look:
+def self_test() -> None:
+    """Decode one picture of each format, and encode it anew as a job does. Raises whatever is missing: a library, a plug-in, memory."""
+    sticker = repair.to_sticker(memoryview(PNG), "png", Plan("sticker", "convert", "image/webp", 10_000))
+    for form, data in (("jpeg", JPEG), ("png", PNG), ("webp", sticker)):
+        found = probe(memoryview(data), form, DECODABLE[form], max_pixels=1_000_000)
+        if found.lacks or found.width != (512 if form == "webp" else 16):
+            raise RuntimeError(f"the built-in {form} came out as {found}")
+        repair.to_image(memoryview(data), form, Plan("image", "convert", "image/jpeg", 10_000))
+
+
+def probe(data: memoryview, form: str, mime: str, max_pixels: int) -> Facts:
     """Judge a picture by its header and then, unless that rules it out, by decoding it. Raises `Broken` and whatever Pillow raises."""
-    found = look(data, kind, max_pixels)
-    if found.lacks:
-        return found
-    if kind == "jpeg":
-        _decode_jpeg(jpeg.strip(data, bare=True))
-    elif _is_transparent(data):
-        return Look(found.width, found.height, ("transparent pixels; images must be opaque",))
-    return found
+    held.drop()
+    match form:
+        case "jpeg":
+            return _probe_jpeg(data, max_pixels)
+        case "png":
+            return _probe_png(data, max_pixels)
+        case _:
+            return _probe_webp(data, max_pixels)
 
 
-def render(data: memoryview, kind: str) -> bytes:
-    """The same picture without metadata. Raises `Broken`; does not decode, which is what a probe is for."""
-    return jpeg.strip(data) if kind == "jpeg" else png.strip(data)
+def render(data: memoryview, form: str, plan: Plan, max_pixels: int) -> tuple[str, bytes]:
+    """The same picture without metadata, which is not decoded: that is what a probe is for; or another that fits. Raises `Broken`."""
+    if plan.action == "convert":
+        if beyond := _judged(data, form, max_pixels):
+            raise Broken("; ".join(beyond))
+        convert = repair.to_image if plan.media_type == "image" else repair.to_sticker
+        return str(plan.mime), convert(data, form, plan)
+    strip = {"jpeg": jpeg.strip, "png": png.strip, "webp": webp.strip}[form]
+    return DECODABLE[form], strip(data)
+
+
+def _judged(data: memoryview, form: str, max_pixels: int) -> tuple[str, ...]:
+    """What rules a picture out before it is decoded."""
+    match form:
+        case "jpeg":
+            found = jpeg.header(data)
+            return (*found.beyond, *_over(found.width, found.height, max_pixels))
+        case "png":
+            size = png.header(data)
+            return _over(size.width, size.height, max_pixels)
+        case _:
+            canvas = webp.header(data)
+            return _over(canvas.width, canvas.height, max_pixels, share=2)
+
+
+def _over(width: int, height: int, max_pixels: int, share: int = 1) -> tuple[str, ...]:
+    """`share`: a WebP needs twice the memory of others, so it may have half the pixels."""
+    pixels, most = width * height, max_pixels // share
+    if pixels < most:
+        return ()
+    setting = "half of SATCHEL_POSTPROCESS__MAX_PIXELS" if share == 2 else "SATCHEL_POSTPROCESS__MAX_PIXELS"
+    return (f"{math.ceil(pixels * 10 / MEGA) / 10:.1f} megapixels; the limit is {most / MEGA:.1f} ({setting})",)
+
+
+def _probe_jpeg(data: memoryview, max_pixels: int) -> Facts:
+    found, beyond = jpeg.header(data), _judged(data, "jpeg", max_pixels)
+    lacks = (*found.lacks, *beyond)
+    if beyond:
+        return Facts("jpeg", "image/jpeg", found.width, found.height, lacks, beyond=beyond)
+    _decode_jpeg(jpeg.strip(data, bare=True))
+    return Facts("jpeg", "image/jpeg", found.width, found.height, lacks, size=len(jpeg.strip(data)))
 
 
 def _decode_jpeg(data: bytes) -> None:
@@ -64,36 +105,19 @@ def _decode_jpeg(data: bytes) -> None:
         picture.load()
 
 
-def _is_transparent(data: memoryview) -> bool:
-    """Prove that a PNG is whole, and say whether any pixel is transparent; only for that it needs a decode."""
-    header, bare = png.header(data), png.strip(data, bare=True)
-    png.prove(bare)
-    if header.colour not in png.ALPHA and not header.transparency:
-        return False
-    with Image.open(io.BytesIO(bare), formats=("PNG",)) as picture:
-        picture.load()
-        if header.colour in png.ALPHA:
-            return picture.getchannel("A").getextrema()[0] != 255
-        return _uses_transparency(picture, header)
+def _probe_png(data: memoryview, max_pixels: int) -> Facts:
+    found, beyond = png.header(data), _judged(data, "png", max_pixels)
+    if beyond:
+        return Facts("png", "image/png", found.width, found.height, (*found.lacks, *beyond), beyond=beyond, animated=found.animated)
+    size = len(png.strip(data, proven=True))
+    clear = transparency.of_png(data, found)
+    return Facts("png", "image/png", found.width, found.height, found.lacks, clear, found.animated, size=size)
 
 
-def _uses_transparency(picture: Image.Image, header: png.Header) -> bool:
-    """Whether a pixel has the colour, or the palette entry, that tRNS makes transparent."""
-    key = header.transparency
-    if header.colour == png.PALETTE:
-        return any(count and alpha < 255 for count, alpha in zip(picture.histogram(), key, strict=False))
-    if header.colour == png.GREY:
-        level = int.from_bytes(key[:2], "big") * 255 // ((1 << header.bits) - 1)
-        return len(key) == 2 and level < 256 and picture.convert("L").histogram()[level] > 0
-    return len(key) == 6 and _has_colour(picture, (key[1], key[3], key[5]))
-
-
-def _has_colour(picture: Image.Image, colour: tuple[int, int, int]) -> bool:
-    """Row by row in strips of a megapixel or so, for a copy of the whole picture would not fit a child's memory."""
-    rows = max(1, MEGA // picture.width)
-    for top in range(0, picture.height, rows):
-        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
-        strip.info["transparency"] = colour
-        if strip.convert("RGBA").getchannel("A").getextrema()[0] != 255:
-            return True
-    return False
+def _probe_webp(data: memoryview, max_pixels: int) -> Facts:
+    """Of an animation the first picture is decoded."""
+    found, beyond = webp.header(data), _judged(data, "webp", max_pixels)
+    if beyond:
+        return Facts("webp", "image/webp", found.width, found.height, beyond, beyond=beyond, animated=found.animated)
+    clear = transparency.of_webp(data)
+    return Facts("webp", "image/webp", found.width, found.height, (), clear, found.animated, size=len(webp.strip(data)))

@@ -10,23 +10,14 @@ import resource
 import time
 
 NOBODY = 65534
-CPU_SECONDS = 30
-"""Processor time for one job, on top of what the child had used before."""
-
-BASE_BYTES = 512 << 20
-BYTES_PER_PIXEL = 6
-"""The dearest decode: a progressive JPEG without subsampling holds three coefficients of two bytes for each pixel."""
 
 
-def memory_limit(max_pixels: int) -> int:
-    """Address space of a child, in bytes: room for the largest picture, for two copies of the largest upload, and for Python."""
-    return BASE_BYTES + BYTES_PER_PIXEL * max_pixels
+def isolate(memory: int) -> list[str]:
+    """Give up rights for good and name the steps that were reached, for the log. From here on no file and no socket opens.
 
-
-def isolate(max_pixels: int) -> list[str]:
-    """Give up rights for good and name the steps that were reached, for the log. From here on no file and no socket opens."""
+    `memory`: address space in bytes.
+    """
     reached = ["user nobody"] if os.geteuid() == 0 and _become_nobody() else []
-    memory = memory_limit(max_pixels)
     steps = (
         (f"memory {memory >> 20} MiB", resource.RLIMIT_AS, memory),
         ("no core dump", resource.RLIMIT_CORE, 0),
@@ -36,10 +27,13 @@ def isolate(max_pixels: int) -> list[str]:
     return reached + [name for name, limit, value in steps if _lower(limit, value)]
 
 
-def renew_cpu() -> None:
-    """Allow the next job its processor time. Only the soft limit moves: the hard one could not be raised again."""
+def renew_cpu(seconds: int) -> None:
+    """Allow the next job so much processor time, on top of what the child had used before.
+
+    Only the soft limit moves: the hard one could not be raised again.
+    """
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    soft = math.ceil(time.process_time()) + CPU_SECONDS
+    soft = math.ceil(time.process_time()) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 

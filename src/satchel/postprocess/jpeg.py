@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from satchel.postprocess import exif
 from satchel.postprocess.broken import Broken
@@ -24,7 +25,6 @@ CODINGS = {
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic coding"),
     JPEG_LS: "JPEG-LS coding",
 }
-COLOURS = {2: "2 colour components", 4: "4 colour components (CMYK)"}
 
 # Two bytes each, so that a long run of FF is passed once and not once per byte.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -42,18 +42,23 @@ class Header:
     components: int
 
     @property
-    def lacks(self) -> tuple[str, ...]:
-        """Why the picture cannot go out as it is, in words."""
+    def beyond(self) -> tuple[str, ...]:
+        """Why the picture cannot even be decoded, in words."""
         found = []
         if self.coding in CODINGS:
-            found.append(f"{CODINGS[self.coding]}; images must be baseline or progressive")
+            found.append(f"{CODINGS[self.coding]}; pictures must be baseline or progressive")
         if self.bits != 8:
-            found.append(f"{self.bits} bits per sample; images must have 8")
-        if self.components not in (1, 3):
-            found.append(f"{COLOURS.get(self.components, f'{self.components} colour components')}; images must have 1 or 3")
+            found.append(f"{self.bits} bits per sample; pictures must have 8")
+        if self.components not in (1, 3, 4):
+            found.append(f"{self.components} colour components; pictures must have 1 or 3")
         if not self.height:
-            found.append("no height in its header; images must state it")
+            found.append("no height in its header; pictures must state it")
         return tuple(found)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Why the picture cannot go out as it is although it can be decoded, in words."""
+        return ("4 colour components (CMYK); pictures must have 1 or 3",) if self.components == 4 else ()
 
 
 def header(data: bytes | bytearray | memoryview) -> Header:
@@ -94,6 +99,29 @@ def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
     if not scans:
         raise Broken("it holds no picture data")
     return b"".join([*parts, b"\xff\xd9"])
+
+
+def orientation(data: memoryview) -> int:
+    """1 to 8, as in EXIF."""
+    for marker, start, end in _before_scan(data):
+        if marker == APP1 and bytes(data[start : start + 5]) == b"Exif\0":
+            return exif.orientation(bytes(data[start + 6 : end])) or 1
+    return 1
+
+
+def profile(data: memoryview) -> bytes:
+    """The ICC profile, put together from its pieces; empty when there is none, or a piece is missing."""
+    pieces, count = dict[int, bytes](), 0
+    for marker, start, end in _before_scan(data):
+        if marker == APP2 and bytes(data[start : start + 12]) == b"ICC_PROFILE\0" and end - start > 14:
+            number, count = data[start + 12], data[start + 13]
+            pieces.setdefault(number, bytes(data[start + 14 : end]))
+    whole = count and all(number in pieces for number in range(1, count + 1))
+    return b"".join(pieces[number] for number in range(1, count + 1)) if whole else b""
+
+
+def _before_scan(data: memoryview) -> Iterator[tuple[int, int, int]]:
+    return takewhile(lambda segment: segment[0] != SOS, _segments(data))
 
 
 def _segments(view: memoryview) -> Iterator[tuple[int, int, int]]:

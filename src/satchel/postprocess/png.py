@@ -19,7 +19,7 @@ KEPT = PICTURE | COLOUR | {b"eXIf"}
 ONCE = COLOUR | {b"eXIf"}
 LENGTHS = {b"gAMA": (4,), b"cHRM": (32,), b"sRGB": (1,), b"cICP": (4,), b"mDCV": (24,), b"cLLI": (8,), b"sBIT": (1, 2, 3, 4)}
 """Bytes that a colour chunk may hold: a longer one, or a second one, carries something else."""
-MOST_CHUNKS = 1 << 16
+MOST_CHUNKS, MOST_PROFILE = 1 << 16, 4 << 20
 PALETTES = frozenset((b"PLTE", b"tRNS"))
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -40,13 +40,8 @@ class Header:
 
     @property
     def lacks(self) -> tuple[str, ...]:
-        """Why the picture cannot go out as it is, in words. Whether pixels are transparent only a decode tells."""
-        found = []
-        if self.bits > 8:
-            found.append(f"{self.bits} bits per sample; images must have at most 8")
-        if self.animated:
-            found.append("an animation; images must be still")
-        return tuple(found)
+        """Why the picture cannot go out as it is, in words. Whether pixels are transparent only a decode tells (`transparency`)."""
+        return (f"{self.bits} bits per sample; pictures must have at most 8",) if self.bits > 8 else ()
 
 
 def header(data: bytes | bytearray | memoryview) -> Header:
@@ -62,28 +57,22 @@ def header(data: bytes | bytearray | memoryview) -> Header:
     return found
 
 
-def prove(data: bytes | bytearray | memoryview) -> None:
-    """Raise `Broken` unless the picture data are whole. Judge the header's size first: the time this takes grows with it."""
-    view, found = memoryview(data), header(data)
-    payloads = (view[start:end] for kind, start, end in _chunks(view) if kind == b"IDAT")
-    png_data.prove(payloads, found.width, found.height, found.bits * png_data.CHANNELS[found.colour], found.interlaced)
-
-
-def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
+def strip(data: bytes | bytearray | memoryview, *, bare: bool = False, proven: bool = False) -> bytes:
     """The same picture without metadata: equal pixels, at most 38 bytes longer than it was. Raises `Broken`.
 
-    `bare`: also without orientation and colour chunks, for a decoder that is only to prove that the pixels are there.
+    `bare`: also without orientation and colour chunks, for a decoder; what hides behind the picture data stays.
+    `proven`: raise `Broken` also unless the picture data are whole. Judge the header's size first: the time that takes grows with it.
     """
     view, keep = memoryview(data), PICTURE if bare else KEPT
     parts: list[bytes | memoryview] = [SIGNATURE]
-    seen, stream, palette = set[bytes](), png_data.Stream(), view[25:26] == bytes([PALETTE])
+    seen, stream, palette = set[bytes](), _stream(view), view[25:26] == bytes([PALETTE])
     for kind, start, end in _chunks(view):
         if kind not in keep or (kind in ONCE and kind in seen) or end - start not in LENGTHS.get(kind, (end - start,)):
             continue
         seen.add(kind)
         _check(view, kind, start, end)
         if kind == b"IDAT":
-            used = stream.used(view[start:end])
+            used = end - start if bare else stream.used(view[start:end])
             parts += (
                 [view[start - 8 : end + 4]] if used == end - start else [_chunk(kind, bytes(view[start : start + used]))] if used else []
             )
@@ -91,7 +80,34 @@ def strip(data: bytes | bytearray | memoryview, *, bare: bool = False) -> bytes:
             parts.append(_orientation(bytes(view[start:end])))
         elif kind != b"PLTE" or palette:
             parts.append(view[start - 8 : end + 4])
+    if proven:
+        stream.end()
     return b"".join(parts)
+
+
+def orientation(data: memoryview) -> int:
+    """1 to 8, as in EXIF."""
+    return exif.orientation(_payload(data, b"eXIf").removeprefix(b"Exif\0\0")) or 1
+
+
+def profile(data: memoryview) -> bytes:
+    """The ICC profile; empty when there is none, when it does not unpack, and when it is larger than any honest one."""
+    packed = _payload(data, b"iCCP").partition(b"\0")[2][1:]
+    try:
+        unpack = zlib.decompressobj()
+        found = unpack.decompress(packed, MOST_PROFILE)
+    except zlib.error:
+        return b""
+    return found if unpack.eof else b""
+
+
+def _payload(data: memoryview, kind: bytes) -> bytes:
+    return next((bytes(data[start:end]) for found, start, end in _chunks(data) if found == kind), b"")
+
+
+def _stream(view: memoryview) -> png_data.Stream:
+    found = header(view)
+    return png_data.Stream(found.width, found.height, found.bits * png_data.CHANNELS[found.colour], found.interlaced)
 
 
 def _chunks(view: memoryview) -> Iterator[tuple[bytes, int, int]]:

@@ -31,9 +31,16 @@ PREFIXES: tuple[tuple[bytes, str, str], ...] = (
     (b"#!AMR\n", "amr", "audio/amr"),
     (b"#!AMR-WB\n", "amr", "audio/amr-wb"),
     (b"fLaC\0", "flac", "audio/flac"),
+    (b"fLaC\x80", "flac", "audio/flac"),
+    (b"caff\0\1\0\0", "caf", "audio/x-caf"),
+    (b"FLV\x01", "flv", "video/x-flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", "asf", "video/x-ms-asf"),
+    (b"\0\0\x01\xba", "mpeg", "video/mpeg"),
+    (b"\0\0\x01\xb3", "mpeg", "video/mpeg"),
 )
 
 RIFF = {b"WEBP": ("webp", "image/webp"), b"WAVE": ("wav", "audio/wav"), b"AVI ": ("avi", "video/x-msvideo")}
+FORM = {b"AIFF": ("aiff", "audio/aiff"), b"AIFC": ("aiff", "audio/aiff")}
 
 BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), ("heif", "image/heic")),
@@ -42,7 +49,11 @@ BRANDS = {
     b"qt  ": ("quicktime", "video/quicktime"),
     b"M4A ": ("mp4", "audio/mp4"),
     b"M4B ": ("mp4", "audio/mp4"),
+    b"M4P ": ("mp4", "audio/mp4"),
+    b"F4A ": ("mp4", "audio/mp4"),
 }
+BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+"""With one of these a QuickTime film begins that is older than the brands."""
 
 BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
 MP3_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -65,7 +76,7 @@ def sniff(head: bytes) -> tuple[str, str]:
 
 
 def _riff(head: bytes) -> tuple[str, str] | None:
-    return RIFF.get(head[8:12]) if head[:4] == b"RIFF" else None
+    return {b"RIFF": RIFF, b"FORM": FORM}.get(head[:4], {}).get(head[8:12])
 
 
 def _ftyp(head: bytes) -> tuple[str, str] | None:
@@ -81,6 +92,12 @@ def _ftyp(head: bytes) -> tuple[str, str] | None:
     return BRANDS.get(major, ("mp4", "video/mp4"))
 
 
+def _quicktime(head: bytes) -> tuple[str, str] | None:
+    """A box no larger than an upload, so that its first byte is none that a text has."""
+    plausible = head[4:8] in BOXES and head[0] <= 6 and len(head) >= 16
+    return ("quicktime", "video/quicktime") if plausible else None
+
+
 def _matroska(head: bytes) -> tuple[str, str] | None:
     if head[:4] != b"\x1a\x45\xdf\xa3":
         return None
@@ -88,10 +105,11 @@ def _matroska(head: bytes) -> tuple[str, str] | None:
 
 
 def _ogg(head: bytes) -> tuple[str, str] | None:
-    if head[:5] != b"OggS\0":
+    """The first page tells the codec of the first stream, which lies behind a table of segments."""
+    if head[:5] != b"OggS\0" or len(head) < 28:
         return None
-    first = head[28:36]
-    if first == b"OpusHead" or first[1:7] == b"vorbis" or first == b"Speex   ":
+    first = head[27 + head[26] :][:8]
+    if first == b"OpusHead" or first[1:7] == b"vorbis" or first == b"Speex   " or first[:5] == b"\x7fFLAC":
         return "ogg", "audio/ogg"
     return "ogg", "video/ogg" if first[1:7] == b"theora" else "application/ogg"
 
@@ -111,10 +129,18 @@ def _ico(head: bytes) -> tuple[str, str] | None:
 
 
 def _mp3(head: bytes) -> tuple[str, str] | None:
-    """An ID3 tag, or two frames of MPEG layer III one behind the other."""
-    tagged = head[:3] == b"ID3" and len(head) >= 10 and head[3] in (2, 3, 4) and max(head[6:10]) < 0x80
-    length = 0 if tagged else _mp3_frame(head)
-    return ("mp3", "audio/mpeg") if tagged or (length and _mp3_frame(head[length : length + 4])) else None
+    """Two frames of MPEG layer III one behind the other."""
+    length = _mp3_frame(head)
+    return ("mp3", "audio/mpeg") if length and _mp3_frame(head[length : length + 4]) else None
+
+
+def _id3(head: bytes) -> tuple[str, str] | None:
+    """A tag, in front of what it is a tag of; where that lies beyond the head, of an MP3."""
+    if head[:3] != b"ID3" or len(head) < 10 or head[3] not in (2, 3, 4) or max(head[6:10]) >= 0x80:
+        return None
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    behind = head[10 + size + 10 * bool(head[5] & 0x10) :]
+    return _aac(behind) or (("flac", "audio/flac") if behind[:4] == b"fLaC" else ("mp3", "audio/mpeg"))
 
 
 def _mp3_frame(head: bytes) -> int:
@@ -138,7 +164,7 @@ def _aac(head: bytes) -> tuple[str, str] | None:
     return ("aac", "audio/aac") if length >= 7 and len(follows) == 2 and follows[0] == 0xFF and follows[1] & 0xF6 == 0xF0 else None
 
 
-TESTS: tuple[Callable[[bytes], tuple[str, str] | None], ...] = (_riff, _ftyp, _matroska, _ogg, _bmp, _ico, _mp3, _aac)
+TESTS: tuple[Callable[[bytes], tuple[str, str] | None], ...] = (_riff, _ftyp, _quicktime, _matroska, _ogg, _bmp, _ico, _id3, _mp3, _aac)
 
 
 def _text(head: bytes) -> tuple[str, str] | None:

@@ -9,11 +9,11 @@ from types import TracebackType
 
 from satchel.domain.errors import MEDIA_CHANGED, Fault
 from satchel.postprocess.frames import BLOCK
-from satchel.postprocess.sniff import HEAD_BYTES
+from satchel.postprocess.sniff import HEAD_BYTES, sniff
 
 
 class Source:
-    """An open regular file. `size`: bytes when it was opened; `head`: its first bytes, enough for `sniff`.
+    """An open regular file. `size`: bytes when it was opened; `head`: its first bytes; `format`, `mime`: what they say (`sniff`).
 
     Raises OSError for what cannot be opened and for what is not a regular file: a link, a FIFO, a device, a folder.
     """
@@ -27,6 +27,7 @@ class Source:
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
             self.size = found.st_size
             self.head = os.pread(self._fd, HEAD_BYTES, 0)
+            self.format, self.mime = sniff(self.head)
         except BaseException:
             os.close(self._fd)
             raise

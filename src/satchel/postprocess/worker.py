@@ -14,12 +14,19 @@ from contextlib import contextmanager
 import msgspec
 
 from satchel.domain.errors import NOT_READY, Later
+from satchel.domain.media import Facts
+from satchel.domain.plans import Plan
 from satchel.postprocess import frames
+from satchel.postprocess.families import Family
 from satchel.postprocess.source import Source
 
 START_SECONDS = 30.0
 PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """What a child sees of the environment: enough to find Python, none of the passwords."""
+
+
+STRIP_ADDS = 64
+"""Bytes by which a strip may make a file longer: an orientation written anew."""
 
 
 class Died(Exception):
@@ -40,9 +47,8 @@ class Hello(msgspec.Struct):
 class Reply(msgspec.Struct):
     """A child's answer; `frames` tells what it says."""
 
-    width: int = 0
-    height: int = 0
-    lacks: list[str] = []
+    facts: Facts | None = None
+    mime: str = ""
     size: int = 0
     error: str = ""
     text: str = ""
@@ -51,8 +57,9 @@ class Reply(msgspec.Struct):
 class Worker:
     """A child process. Raises `Later` when it does not start or does not pass its self test. `level`: how far its isolation reached."""
 
-    def __init__(self, max_pixels: int) -> None:
-        command = [sys.executable, "-P", "-m", "satchel.postprocess.child", "--max-pixels", str(max_pixels)]
+    def __init__(self, family: Family, max_pixels: int) -> None:
+        command = [sys.executable, "-P", "-m", "satchel.postprocess.child", family.name, str(max_pixels)]
+        self.family = family
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         try:
             self._process = subprocess.Popen(
@@ -93,16 +100,20 @@ class Worker:
         finally:
             timer.cancel()
 
-    def ask(self, kind: str, form: str, source: Source) -> Reply:
-        """Hand over the file and read the answer; the bytes it announces are still to be read. Call it inside `within`."""
+    def ask(self, source: Source, plan: Plan | None = None) -> Reply:
+        """Hand over the file, with a plan to carry out or else for a probe, and read the answer. Call it inside `within`.
+
+        The bytes that the answer announces are still to be read.
+        """
+        request = {"format": source.format, "mime": source.mime, "size": source.size, "plan": plan}
         try:
-            frames.send(self._to, msgspec.json.encode({"kind": kind, "format": form, "size": source.size}))
+            frames.send(self._to, msgspec.json.encode(request))
             for block in source.blocks():
                 frames.send_bytes(self._to, block)
         except BrokenPipeError:
             pass  # A child that had no memory for the file has said so and ended.
         reply = msgspec.json.decode(self._frame(), type=Reply)
-        if not 0 <= reply.size <= source.size + 64:
+        if not 0 <= reply.size <= (max(plan.most, source.size + STRIP_ADDS) if plan else 0):
             raise EOFError(f"an answer of {reply.size} bytes to {source.size} bytes")
         return reply
 
@@ -150,5 +161,5 @@ class Worker:
 
 def not_ready(what: str) -> Later:
     return Later(
-        NOT_READY, f"The process that decodes pictures {what}: it is tried again; see the log of this host if it goes on.", after=10.0
+        NOT_READY, f"The process that decodes media {what}: it is tried again; see the log of this host if it goes on.", after=10.0
     )
