@@ -5,7 +5,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,13 @@ class Sandbox:
         assert status == 200, found
         listed: list[Json] = found["messages"]
         return listed
+
+
+async def until(true: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Wait for files, which ring no bell."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def envelope(message_id: str, media: Json | None, to: str = PHONE, **members: Any) -> Json:
