@@ -135,6 +135,7 @@ class Network:
             self.clock.offset = offset
             log.info("the clock is %.0f s ahead", offset)
             ran = await self.agenda.catch_up()
+            self.agenda.wake()  # what it waits for is nearer now
             await self._ports.vault.sweep(self.world.id, self.clock.now())
             await self._tell(with_downloads=True)
             return ran

@@ -47,6 +47,7 @@ class Store:
         self._db = apsw.Connection(str(path) if path else ":memory:")
         self._db.set_busy_timeout(5000)  # somebody may look at the file with another program
         self._db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA secure_delete = FAST")  # the keys of a deleted phone do not linger in the file
         _lay_out(self._db)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
