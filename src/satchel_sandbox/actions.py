@@ -42,7 +42,8 @@ async def switch(network: Network, number: str, online: bool) -> None:
         delivery.release(tx, number, now) if online else delivery.hold(tx, number)
 
     await network.store.write(run)
-    network.agenda.wake()
+    async with network.agenda.lock:
+        await network.agenda.catch_up()
 
 
 async def _online(network: Network, number: str, _: str | None) -> Result:

@@ -89,7 +89,9 @@ def test_a_wait_in_vain_is_exit_9(dev: Dev) -> None:
     assert (told.returncode, json.loads(told.stdout), json.loads(told.stderr)["errors"][0]["code"]) == (9, {"messages": []}, 1000)
 
 
-@pytest.mark.parametrize(("state", "lacks"), [("downloading", True), ("downloaded", False), ("unavailable", False)])
+@pytest.mark.parametrize(
+    ("state", "lacks"), [("downloading", True), ("not_downloaded", False), ("downloaded", False), ("unavailable", False)]
+)
 def test_what_a_wait_lacks_is_media_on_its_way(state: str, lacks: bool) -> None:
     assert bool(sandbox.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks
     assert not sandbox.lacking("1", [{"id": "a"}])

@@ -68,7 +68,7 @@ async def outcomes(sandbox: Sandbox, prefix: str) -> list[int]:
 
 async def test_the_same_seed_fails_the_same_ones(sandbox: Sandbox) -> None:
     await chaos(sandbox, dispatch={"fail": 0.3}, upload={"fail": 0.5})
-    seen = []
+    seen: list[list[int]] = []
     for seed in (7, 7, 8):
         assert (await sandbox.call("POST", "/sandbox/seed", json={"random_seed": seed}))[0] == 200
         if seen:
