@@ -16,6 +16,7 @@ from .files import PartFile
 
 _BLOCK = 256 * 1024
 _MAC = 10  # bytes of the HMAC that end the encrypted blob
+_WINDOW = 64 * 1024  # bytes that one entry of the streaming sidecar vouches for, and one AES block
 _INFO: dict[MediaType, bytes] = {
     "image": b"WhatsApp Image Keys",
     "sticker": b"WhatsApp Image Keys",
@@ -57,6 +58,8 @@ def open_into(source: Path, target: Path, media: Media, durable: bool, stop: Eve
     keys = expand(media.media_key, media.type)
     with source.open("rb") as blob:
         size = _verify(blob, source.stat().st_size, keys, media, stop)
+        if media.sidecar is not None:
+            _verify_sidecar(blob, keys, media.sidecar, stop)
         blob.seek(0)
         part = PartFile(target, durable)
         try:
@@ -83,6 +86,21 @@ def _verify(blob: BinaryIO, size: int, keys: Keys, media: Media, stop: Event) ->
     if (size - _MAC) % 16:
         raise Damaged("the ciphertext is not made of whole AES blocks")
     return size - _MAC
+
+
+def _verify_sidecar(blob: BinaryIO, keys: Keys, sidecar: bytes, stop: Event) -> None:
+    """A player checks window by window: each is 64 KiB of IV + blob and the AES block behind them."""
+    blob.seek(0)
+    window, at = keys.iv + blob.read(_WINDOW), 0
+    while window:
+        if stop.is_set():
+            raise Stopped
+        if hmac.digest(keys.mac, window, "sha256")[:_MAC] != sidecar[at : at + _MAC]:
+            raise Damaged(f"the streaming sidecar does not fit from byte {at // _MAC * _WINDOW} on")
+        window = window[_WINDOW:] + blob.read(_WINDOW) if len(window) > _WINDOW else b""
+        at += _MAC
+    if at != len(sidecar):
+        raise Damaged(f"the streaming sidecar has {len(sidecar)} bytes, the encrypted blob needs {at}")
 
 
 def _decrypt(ciphertext: Iterator[bytes], part: PartFile, keys: Keys, media: Media) -> None:

@@ -1,6 +1,6 @@
-"""The envelope of wire section 1.3: its shape and nothing else. Whether its copy is alive is decided in `network.py`."""
+"""The envelope of wire section 1.3 and the numbers of 1.4: their shape and nothing else. Whether a copy is alive: `copies.py`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,7 @@ DirectPath = Annotated[str, Meta(pattern=r"\A/[!-~]+\Z", max_length=1024)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
-class Media(msgspec.Struct, frozen=True, kw_only=True):
+class Media(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sidecar": "streaming_sidecar"}):
     """What a phone needs to fetch, check and open one encrypted blob; `file_length` counts the plain bytes."""
 
     type: MediaType
@@ -27,6 +27,10 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     file_sha256: Bytes32
     file_enc_sha256: Bytes32
     file_length: Annotated[int, Meta(ge=0)]
+    sidecar: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Media(type={self.type!r}, direct_path={self.direct_path!r})"  # no key in a log or a traceback
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
@@ -36,11 +40,19 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     id: MessageId
     to: Number
     sender: Annotated[str, Meta(min_length=1, max_length=64)]
-    type: Literal["text", "image", "video", "audio", "document", "sticker"]
+    type: Literal["text", "template", "image", "video", "audio", "document", "sticker"]
     text: str | None = None
+    preview_url: bool | None = None
+    template: dict[str, Any] | None = None
     caption: str | None = None
     filename: str | None = None
     media: Media | None = None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Numbers that the node wants to know about."""
+
+    numbers: Annotated[list[Number], Meta(max_length=1000)]
 
 
 _decoder = msgspec.json.Decoder(Envelope)
@@ -50,14 +62,30 @@ def parse(body: bytes) -> Envelope:
     """The envelope in a request body; refused as `invalid` with the member that is wrong."""
     try:
         envelope = _decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise invalid(f"The envelope does not follow the wire page: {error}.") from None
-    if envelope.type == "text":
-        if envelope.text is None or envelope.media is not None:
-            raise invalid("A message of type text needs the member text and no media.")
-    elif envelope.media is None or envelope.media.type != envelope.type:
-        raise invalid(f"A message of type {envelope.type} needs the member media with the same type.")
+    _check(envelope)
     return envelope
+
+
+def parse_numbers(body: bytes) -> list[str]:
+    """The numbers in a request body of wire section 1.4."""
+    try:
+        return msgspec.json.decode(body, type=Asked).numbers
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise invalid(f"The numbers do not follow the wire page: {error}.") from None
+
+
+def _check(given: Envelope) -> None:
+    """The members fit the type."""
+    if given.type == "text":
+        if given.text is None or given.media is not None:
+            raise invalid("A message of type text needs the member text and no media.")
+    elif given.type == "template":
+        if given.template is None:
+            raise invalid("A message of type template needs the member template.")
+    elif given.media is None or given.media.type != given.type:
+        raise invalid(f"A message of type {given.type} needs the member media with the same type.")
 
 
 def stored(json: bytes) -> Envelope:

@@ -4,15 +4,16 @@
 class Refusal(Exception):
     """We decided against it; `details` is shown to the caller and holds no key and no query string.
 
-    `code`: the On-Premises one, where a client may look for it.
+    `code`: the On-Premises one, where a client may look for it. `retry_after`: seconds.
     """
 
-    def __init__(self, status: int, slug: str, details: str, code: int | None = None) -> None:
+    def __init__(self, status: int, slug: str, details: str, code: int | None = None, retry_after: int | None = None) -> None:
         super().__init__(f"{slug}: {details}")
         self.status = status
         self.slug = slug
         self.details = details
         self.code = code
+        self.retry_after = retry_after
 
 
 def invalid(details: str) -> Refusal:

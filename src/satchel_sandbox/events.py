@@ -10,6 +10,7 @@ import msgspec
 from .store import Tx
 
 STATE = ""  # the lane of state events; the lane of a status is its message's id
+_HEADS = "SELECT seq, lane, body FROM upstream_event WHERE head = 1"
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,8 @@ class Pending:
     """One upstream event that the node has not confirmed."""
 
     seq: int
-    id: str
     lane: str
     body: bytes
-
-
-def new_id() -> str:
-    return f"ev-{secrets.token_hex(12)}"
 
 
 def sign(secret: str, body: bytes, t: int) -> str:
@@ -38,16 +34,19 @@ def envelope(world: str, batch: list[Pending]) -> bytes:
 
 
 def add_status(tx: Tx, message: str, recipient: str, status: str, at: float) -> None:
-    event = {"id": new_id(), "kind": "status", "message": message, "recipient": recipient, "status": status, "at": at}
-    _add(tx, event["id"], message, event)
+    _add(tx, message, {"kind": "status", "message": message, "recipient": recipient, "status": status, "at": at})
 
 
-def add_state(tx: Tx, event_id: str, offset: float) -> None:
-    _add(tx, event_id, STATE, {"id": event_id, "kind": "state", "offset": offset})
+def add_state(tx: Tx, offset: float) -> None:
+    _add(tx, STATE, {"kind": "state", "offset": offset})
 
 
-def _add(tx: Tx, event_id: object, lane: str, event: dict[str, object]) -> None:
-    tx.execute("INSERT INTO upstream_event (id, lane, body) VALUES (?, ?, ?)", (event_id, lane, msgspec.json.encode(event)))
+def _add(tx: Tx, lane: str, event: dict[str, object]) -> None:
+    event_id = f"ev-{secrets.token_hex(12)}"
+    tx.execute(
+        "INSERT INTO upstream_event (id, lane, head, body) VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM upstream_event WHERE lane = ?2), ?3)",
+        (event_id, lane, msgspec.json.encode({"id": event_id, **event})),
+    )
 
 
 def heads(tx: Tx, aside: set[str], limit: int) -> list[Pending]:
@@ -55,15 +54,31 @@ def heads(tx: Tx, aside: set[str], limit: int) -> list[Pending]:
 
     A state tells the node which world is the present one: a status that came first would be dropped as another world's.
     """
-    rows = tx.execute(
-        "SELECT seq, id, lane, body FROM upstream_event WHERE seq IN (SELECT min(seq) FROM upstream_event"
-        " WHERE lane NOT IN (SELECT value FROM json_each(?)) GROUP BY lane) ORDER BY lane <> '', seq LIMIT ?",
-        (msgspec.json.encode(sorted(aside)).decode(), limit),
-    )
-    found = [Pending(*row) for row in rows]
-    return found[:1] if found and found[0].lane == STATE else found
+    if STATE not in aside and (row := tx.execute(f"{_HEADS} AND lane = ''").fetchone()):
+        return [Pending(*row)]
+    rows = tx.execute(f"{_HEADS} ORDER BY seq LIMIT ?", (limit + len(aside),))
+    return [Pending(*row) for row in rows if row[1] not in aside][:limit]
 
 
 def remove(tx: Tx, batch: list[Pending]) -> None:
-    """The node has them for good."""
+    """The node has them for good; the next of each lane is its head."""
     tx.executemany("DELETE FROM upstream_event WHERE seq = ?", [(item.seq,) for item in batch])
+    promote = "UPDATE upstream_event SET head = 1 WHERE seq = (SELECT min(seq) FROM upstream_event WHERE lane = ?)"
+    tx.executemany(promote, [(item.lane,) for item in batch])
+
+
+def last(tx: Tx) -> int:
+    """The seq of the newest one that waits; 0 if none does."""
+    row = tx.execute("SELECT max(seq) FROM upstream_event").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def told(tx: Tx, seq: int) -> bool:
+    """Whether the node has all of them up to this one."""
+    return tx.execute("SELECT 1 FROM upstream_event WHERE seq <= ? LIMIT 1", (seq,)).fetchone() is None
+
+
+def waiting(tx: Tx) -> int:
+    """How many the node has not confirmed."""
+    row = tx.execute("SELECT count(*) FROM upstream_event").fetchone()
+    return int(row[0]) if row else 0

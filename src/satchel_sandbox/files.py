@@ -6,20 +6,34 @@ It knows neither encryption nor rows; `vault.py` and `phone.py` say what the fil
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 PART = ".part"
+GONE = ".gone"
+_BLOCK = 1 << 20
 
 
 class PartFile:
-    """Bytes on their way to `final`: write, then publish; discard in any case."""
+    """Bytes on their way to `final`: write, then publish; discard in any case.
 
-    def __init__(self, final: Path, durable: bool) -> None:
+    `goes_on` is an earlier part to go on with, which this one takes for itself: FileNotFoundError if somebody else has it.
+    """
+
+    def __init__(self, final: Path, durable: bool, goes_on: Path | None = None) -> None:
         self._final = final
         self._part = final.with_name(f"{final.name}.{secrets.token_hex(4)}{PART}")
         self._durable = durable
+        if goes_on is not None:
+            goes_on.rename(self._part)
         # Buffered on purpose: its lock keeps discard() of a cancelled task from closing under a thread that still writes.
-        self._file = self._part.open("xb")
+        self._file = self._part.open("xb" if goes_on is None else "r+b")
+
+    def read(self, size: int) -> Iterator[bytes]:
+        """The first `size` bytes of an earlier part; what lies behind them goes. Fewer come if it has no more."""
+        self._file.truncate(size)
+        while block := self._file.read(_BLOCK):
+            yield block
 
     def write(self, block: bytes) -> None:
         self._file.write(block)
@@ -33,6 +47,12 @@ class PartFile:
         self._part.rename(self._final)
         if self._durable:
             sync_folder(self._final.parent)
+
+    def keep(self, path: Path) -> int:
+        """End here, and leave what there is as `path`; its size. A crash may cost bytes of it: they are checked in the end."""
+        self._file.close()
+        self._part.rename(path)
+        return path.stat().st_size
 
     def discard(self) -> None:
         """Leave nothing behind. Harmless after publish()."""
@@ -50,15 +70,22 @@ def sync_folder(folder: Path) -> None:
 
 
 def open_world(root: Path, world: str, durable: bool) -> Path:
-    """The world's folder below `root`, made if missing; folders of worlds that were reset and part files go."""
+    """The world's folder below `root`, made if missing."""
     folder = root / world
     folder.mkdir(parents=True, exist_ok=True)
     if durable:
         sync_folder(root)
-    for entry in root.iterdir():
-        if entry.name != world:
-            # An upload of the old world may still write there: what it holds on to goes the next time.
-            shutil.rmtree(entry, ignore_errors=True)
-    for part in folder.rglob(f"*{PART}"):
-        part.unlink()
     return folder
+
+
+def close_worlds(root: Path, but: str) -> list[Path]:
+    """Put the folders of worlds that were reset out of everybody's way, at once; `remove` them when there is time."""
+    others = [entry for entry in root.iterdir() if entry.name != but]
+    # Under its new name an upload that goes on for the old world neither finds it nor makes it anew.
+    return [entry if entry.name.endswith(GONE) else entry.rename(entry.with_name(f"{entry.name}{GONE}")) for entry in others]
+
+
+def remove(folders: list[Path]) -> None:
+    """Blocking, and long for many files."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)  # what somebody still holds on to goes at the next start

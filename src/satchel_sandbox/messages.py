@@ -1,16 +1,15 @@
-"""Messages in the network and on phones: their rows. What happens to them, and when, is `network.py` and `phone.py`."""
+"""Messages in the network and on phones: their rows. What happens to them, and when, is `delivery.py` and `downloads.py`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
-
-from . import copies, envelope, events
+from . import envelope
 from .envelope import Envelope
 from .errors import Refusal
 from .store import Tx
-from .world import load
 
-_COLUMNS = "seq, id, phone, at, envelope, state, reason"
+_COLUMNS = "seq, id, phone, at, envelope, state, reason, due, file, read_at, played_at"
+_SEEN = "state NOT IN ('server', 'lost')"
 
 
 @dataclass(frozen=True)
@@ -23,82 +22,84 @@ class Message:
     at: float
     envelope: Envelope
     state: str
-    reason: str | None
+    reason: str | None = None
+    due: float | None = None
+    file: str | None = None
+    read_at: float | None = None
+    played_at: float | None = None
 
     @property
     def settled(self) -> bool:
-        """Nothing more will happen to it by itself."""
-        return self.state in ("arrived", "downloaded", "unavailable")
+        """Nothing more will happen to it by itself, or not for days."""
+        return self.state in ("arrived", "not_downloaded", "downloaded", "unavailable")
 
 
-def accept(tx: Tx, message: Envelope, now: float) -> float:
-    """Store a message and its `sent`, once per id; answers the time of the (first) intake."""
-    if message.world not in (None, load(tx).id):
-        raise Refusal(409, "wrong_world", f"The message belongs to the world {message.world!r}, which was reset.")
-    if known := tx.execute("SELECT at FROM message WHERE id = ?", (message.id,)).fetchone():
-        return float(known[0])
-    if message.media is not None:
-        _renew_copy(tx, message.media.direct_path, now)
-    tx.execute(
-        "INSERT INTO message (id, phone, at, envelope, state) VALUES (?, ?, ?, ?, 'server')",
-        (message.id, message.to, now, msgspec.json.encode(message)),
-    )
-    events.add_status(tx, message.id, message.to, "sent", now)
-    return now
+def queue(tx: Tx, seq: int) -> None:
+    """Its media is to be fetched now."""
+    tx.execute("UPDATE message SET state = 'queued', reason = NULL, due = NULL WHERE seq = ?", (seq,))
 
 
-def _renew_copy(tx: Tx, direct_path: str, now: float) -> None:
-    try:
-        copies.refresh(tx, copies.at(tx, direct_path, now), now)
-    except Refusal as refusal:
-        raise Refusal(410, "stale_copy", f"The message has no live copy. {refusal.details}") from None
+def fetched(tx: Tx, message: Message, state: str, reason: str | None = None) -> None:
+    """What became of the download of a queued message; one that was lost meanwhile stays lost."""
+    tx.execute("UPDATE message SET state = ?, reason = ?, due = NULL WHERE seq = ? AND state = 'queued'", (state, reason, message.seq))
 
 
-def deliver(tx: Tx, now: float) -> list[Message]:
-    """Put everything the server holds onto its phone, oldest first, with its `delivered`."""
-    waiting = _select(tx, "state = 'server' ORDER BY seq")
-    for message in waiting:
-        state = "queued" if message.envelope.media else "arrived"
-        tx.execute("UPDATE message SET state = ? WHERE seq = ?", (state, message.seq))
-        events.add_status(tx, message.id, message.phone, "delivered", now)
-    return waiting
-
-
-def set_state(tx: Tx, seq: int, state: str, reason: str | None = None) -> None:
-    tx.execute("UPDATE message SET state = ?, reason = ? WHERE seq = ?", (state, reason, seq))
+def needed(tx: Tx, file: str) -> bool:
+    """Whether some phone has the bytes of this name."""
+    return tx.execute("SELECT 1 FROM message WHERE file = ? AND state = 'downloaded' LIMIT 1", (file,)).fetchone() is not None
 
 
 def unfinished(tx: Tx) -> list[Message]:
-    """Messages on phones whose media an earlier process has not settled."""
-    return _select(tx, "state IN ('queued', 'downloading') ORDER BY seq")
+    """Messages on phones whose media an earlier process was fetching."""
+    online = "(SELECT online FROM phone WHERE number = message.phone)"
+    return _select(tx, f"state = 'queued' AND due IS NULL AND {online} ORDER BY seq")
+
+
+def next_due(tx: Tx, now: float) -> Message | None:
+    """What should have happened first by `now` and has not."""
+    return next(iter(_select(tx, "due <= ? ORDER BY due, seq LIMIT 1", now)), None)
+
+
+def first_due(tx: Tx) -> float | None:
+    """The network time at which something happens by itself."""
+    row = tx.execute("SELECT min(due) FROM message WHERE due IS NOT NULL").fetchone()
+    return None if row is None or row[0] is None else float(row[0])
 
 
 def on_phone(tx: Tx, number: str, after: int = 0) -> list[Message]:
     """What a phone has, oldest first; `after` is a seq."""
-    return _select(tx, "phone = ? AND seq > ? AND state <> 'server' ORDER BY seq", number, after)
+    return _select(tx, f"phone = ? AND seq > ? AND {_SEEN} ORDER BY seq", number, after)
 
 
-def newest(tx: Tx, number: str) -> Message | None:
-    found = _select(tx, "phone = ? AND state <> 'server' ORDER BY seq DESC LIMIT 1", number)
-    return found[0] if found else None
+def newest_first(tx: Tx, number: str, after: int = 0) -> Iterator[Message]:
+    """The same, the newest first, one at a time."""
+    return _each(tx, f"phone = ? AND seq > ? AND {_SEEN} ORDER BY seq DESC", number, after)
+
+
+def of_state(tx: Tx, number: str, *states: str) -> list[Message]:
+    wanted = ", ".join("?" * len(states))
+    return _select(tx, f"phone = ? AND state IN ({wanted}) ORDER BY seq", number, *states)
+
+
+def unread(tx: Tx, number: str, business: str | None = None) -> list[Message]:
+    """What nobody has read, oldest first; of one conversation or of all."""
+    return _select(tx, f"phone = ?1 AND sender = ifnull(?2, sender) AND read_at IS NULL AND {_SEEN} ORDER BY seq", number, business)
 
 
 def one(tx: Tx, number: str, message_id: str) -> Message:
     """A phone's message by id, or its `latest`."""
-    if message_id == "latest":
-        found = newest(tx, number)
-    else:
-        found = next(iter(_select(tx, "phone = ? AND id = ? AND state <> 'server'", number, message_id)), None)
+    where = "phone = ? AND id = ?" if message_id != "latest" else "phone = ?"
+    values = (number, message_id) if message_id != "latest" else (number,)
+    found = next(iter(_select(tx, f"{where} AND {_SEEN} ORDER BY seq DESC LIMIT 1", *values)), None)
     if found is None:
         raise Refusal(404, "unknown_message", f"The phone {number} has no message {message_id!r}: list its messages to see what arrived.")
     return found
 
 
-def phones(tx: Tx) -> list[tuple[str, int]]:
-    """Numbers and how many messages each has. A phone exists from its first message on."""
-    return list(tx.execute("SELECT phone, count(*) FROM message WHERE state <> 'server' GROUP BY phone ORDER BY phone"))
+def _select(tx: Tx, where: str, *values: str | float | None) -> list[Message]:
+    return list(_each(tx, where, *values))
 
 
-def _select(tx: Tx, where: str, *values: str | int) -> list[Message]:
-    rows = tx.execute(f"SELECT {_COLUMNS} FROM message WHERE {where}", values)
-    return [Message(seq, id_, phone, at, envelope.stored(json), state, reason) for seq, id_, phone, at, json, state, reason in rows]
+def _each(tx: Tx, where: str, *values: str | float | None) -> Iterator[Message]:
+    for seq, id_, phone, at, json, *rest in tx.execute(f"SELECT {_COLUMNS} FROM message WHERE {where}", values):
+        yield Message(seq, id_, phone, at, envelope.stored(json), *rest)

@@ -8,21 +8,25 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from . import copies, events, messages, world
+from . import copies, delivery, files, world
+from .agenda import Agenda, Ran
+from .bells import Bells
+from .chaos import Chaos
 from .clock import Clock
 from .copies import Copy
+from .downloads import Downloads, open_copy
 from .envelope import Envelope
 from .errors import Refusal, invalid
 from .outbox import Outbox
-from .phone import Phones, open_copy
 from .ports import Ports
+from .receiving import HashMismatch, WrongOffset
 from .store import Tx
-from .vault import HashMismatch
 from .workers import end, forever
 
 log = logging.getLogger("sandbox.network")
 
 _NODE_PATIENCE = 2.0  # seconds a reset or a moved clock waits for the node to take the news
+_FARTHEST = 200 * 365 * 86400.0  # seconds the clock may be ahead
 
 
 class Network:
@@ -31,57 +35,71 @@ class Network:
     def __init__(self, ports: Ports, phones_root: Path, durable: bool) -> None:
         self._ports = ports
         self.store = ports.store
-        self.clock = Clock()
-        self.outbox = Outbox(ports.store, ports.poster)
-        self.phones = Phones(ports, self.clock, self.outbox, phones_root, durable)
+        self.clock, self.chaos, self.bells = Clock(), Chaos(), Bells()
+        self.outbox = Outbox(ports.store, ports.poster, self.chaos)
+        self.downloads = Downloads(ports, self.chaos, self.bells, phones_root, durable)
+        self.agenda = Agenda(ports.store, self.clock, self.downloads, self.outbox, self.bells)
         self._changing = asyncio.Lock()  # one reset or clock change at a time
         self._tasks: list[asyncio.Task[None]] = []
+        self._removals: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self.world = await self.store.write(world.load)
         self.clock.offset = self.world.offset
-        await self._ports.vault.open(self.world.id)
+        await self._ports.vault.open(self.world.id, self.clock.now())
         # Bytes that are over leave here and at a reset, when no upload can be putting the same bytes back.
         over = await self.store.read(lambda tx: copies.over(tx, self.clock.now()))
         await self._ports.vault.drop(self.world.id, over)
         await self._begin()
+        await self._close_other_worlds()
 
     async def stop(self) -> None:
-        self.phones.bells.silence()
+        self.bells.silence()
         await self._pause()
+        await asyncio.gather(*self._removals, return_exceptions=True)
         await self._ports.poster.close()
         await self.store.close()
 
     async def _begin(self) -> None:
         self.outbox.restart()
-        await self.phones.start(self.world)
-        self._tasks.append(asyncio.create_task(forever(self.outbox.step)))
+        await self.downloads.start(self.world, self.clock.now())
+        self._tasks += [asyncio.create_task(forever(step)) for step in (self.outbox.step, self.agenda.step)]
 
     async def _pause(self) -> None:
         await end(self._tasks)
-        await self.phones.stop()
+        await self.downloads.stop()
 
-    async def look(self, token: str) -> Copy | None:
-        """The live copy of a token, whose 14 days start anew; None = upload it."""
-        now = self.clock.now()
-        if not await self._ports.vault.holds(self.world.id, token):
-            return None
+    async def _close_other_worlds(self) -> None:
+        gone = await self._ports.vault.close_others(self.world.id) + await self.downloads.close_others()
+        if gone:  # nobody waits for that
+            self._removals.append(asyncio.create_task(asyncio.to_thread(files.remove, gone)))
+            self._removals = [task for task in self._removals if not task.done()]
+
+    async def look(self, token: str) -> Copy | int:
+        """The live copy of a token, whose 14 days start anew; else how many of its bytes are here from an upload that broke off."""
+        now, present = self.clock.now(), self.world.id
 
         def refresh(tx: Tx) -> Copy | None:
             copy = copies.find(tx, token, now)
             return copies.refresh(tx, copy, now) if copy else None
 
-        return await self.store.write(refresh)
+        if await self._ports.vault.holds(present, token) and (copy := await self.store.write(refresh)):
+            return copy
+        return await self._ports.vault.kept(present, token, now)
 
-    async def upload(self, kind: str, token: str, body: AsyncIterator[bytes]) -> Copy:
-        """Take one encrypted blob in."""
-        present = self.world.id
+    async def upload(self, kind: str, token: str, body: AsyncIterator[bytes], offset: int = 0) -> Copy:
+        """Take one encrypted blob in; `body` begins at `offset` of it."""
+        present, now = self.world.id, self.clock.now()
+        if offset and await self._ports.vault.kept(present, token, now) < offset:
+            raise _wrong_offset(offset)
         try:
-            size = await self._ports.vault.put(present, token, body)
+            size = await self._ports.vault.put(present, token, body, now, offset)
         except HashMismatch:
             raise Refusal(
                 400, "hash_mismatch", f"The SHA-256 of the body is not the token {token}: send the bytes it was made of."
             ) from None
+        except WrongOffset:
+            raise _wrong_offset(offset) from None
         except FileNotFoundError:
             raise Refusal(503, "world_changed", "The vault's folder went away during this upload: upload again.") from None
         try:
@@ -94,50 +112,62 @@ class Network:
 
     async def send(self, message: Envelope) -> float:
         """Take one message in; the network time of its intake, the first one if the id is known."""
-        at = await self.store.write(lambda tx: messages.accept(tx, message, self.clock.now()))
-        log.info("message %s for %s accepted", message.id, message.to)
-        self.phones.arrived()
+        now = self.clock.now()
+        accepted = await self.store.write(lambda tx: delivery.accept(tx, message, now))
+        if isinstance(accepted, float):
+            return accepted
+        log.info("message %s for %s: %s", accepted.id, accepted.phone, accepted.state)
         self.outbox.wake()
-        return at
+        self.agenda.settle(accepted, now)
+        return accepted.at
 
     async def download(self, direct_path: str) -> Path:
         """The file behind a direct_path."""
-        return await open_copy(self._ports, direct_path, self.clock.now())
+        return await open_copy(self._ports, self.world, direct_path, self.clock.now())
 
-    async def advance(self, seconds: float) -> None:
-        """Move network time forward; returns when the node knows or has had its chance."""
-        async with self._changing:
-            event_id, offset = events.new_id(), self.clock.offset + seconds
-            if not seconds > 0 or offset > 200 * 365 * 86400:
+    async def advance(self, seconds: float) -> list[Ran]:
+        """Move network time forward and run what is due by then; returns when the node knows or has had its chance."""
+        async with self._changing, self.agenda.lock:
+            offset = self.clock.offset + seconds
+            if not seconds > 0 or offset > _FARTHEST:
                 raise invalid("The clock only moves forward, and by no more than 200 years.")
-            taken = self.outbox.watch(event_id)
-            await self.store.write(lambda tx: world.move(tx, offset, event_id))
+            await self.store.write(lambda tx: world.move(tx, offset))
             self.clock.offset = offset
             log.info("the clock is %.0f s ahead", offset)
-            await self._tell(event_id, taken)
+            ran = await self.agenda.catch_up()
+            self.agenda.wake()  # what it waits for is nearer now
+            await self._ports.vault.sweep(self.world.id, self.clock.now())
+            await self._tell(with_downloads=True)
+            return ran
 
     async def reset(self) -> str:
         """Forget everything, begin a new world, and return its id when the node knows or has had its chance."""
         async with self._changing:
-            event_id, old = events.new_id(), self.world.id
-            taken = self.outbox.watch(event_id)
+            old = self.world.id
             await self._pause()  # nobody works for the old world any more
+            self.chaos.off()
             try:
-                self.world = await self.store.write(lambda tx: world.renew(tx, event_id))
+                self.world = await self.store.write(world.renew)
                 self.clock.offset = 0.0
-                await self._ports.vault.open(self.world.id)
+                await self._ports.vault.open(self.world.id, self.clock.now())
             finally:
                 await self._begin()
             log.info("world %s was reset, the new one is %s", old, self.world.id)
-            self.phones.bells.ring_all()
-            await self._tell(event_id, taken)
+            self.bells.ring_all()
+            await self._close_other_worlds()
+            await self._tell()
             return self.world.id
 
-    async def _tell(self, event_id: str, taken: asyncio.Event) -> None:
-        self.outbox.hurry()
+    async def _tell(self, with_downloads: bool = False) -> None:
+        """Wait until the node has heard everything up to now, and phones have fetched what they were to fetch; but not for long."""
         try:
-            await asyncio.wait_for(taken.wait(), _NODE_PATIENCE)
+            async with asyncio.timeout(_NODE_PATIENCE):
+                if with_downloads:
+                    await self.downloads.done()
+                await self.outbox.told()
         except TimeoutError:
-            log.warning("the node has not confirmed the state yet; it goes on being told")
-        finally:
-            self.outbox.unwatch(event_id)
+            log.warning("the node has not confirmed everything yet; it goes on being told")
+
+
+def _wrong_offset(offset: int) -> Refusal:
+    return Refusal(409, "wrong_offset", f"Nothing is kept that ends at byte {offset}: ask with resume=1, or upload the whole.")

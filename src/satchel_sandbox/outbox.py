@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import events
+from .chaos import Chaos
 from .events import Pending
 from .store import Store
 from .world import load
@@ -60,9 +61,9 @@ class Outbox:
     it is halved until one upstream event is left, whose lane is then set aside for a while so that the others go on.
     """
 
-    def __init__(self, store: Store, poster: Poster) -> None:
-        self._store, self._poster = store, poster
-        self._watched: dict[str, asyncio.Event] = {}
+    def __init__(self, store: Store, poster: Poster, chaos: Chaos) -> None:
+        self._store, self._poster, self._chaos = store, poster, chaos
+        self._confirmation = asyncio.Event()
         self._last_status = 200
         self.restart()
 
@@ -82,12 +83,15 @@ class Outbox:
         self._more.set()
         self._hurry.set()
 
-    def watch(self, event_id: str) -> asyncio.Event:
-        """Is set when the node has confirmed that upstream event; ask before it is stored."""
-        return self._watched.setdefault(event_id, asyncio.Event())
-
-    def unwatch(self, event_id: str) -> None:
-        self._watched.pop(event_id, None)
+    async def told(self) -> None:
+        """Return when the node has confirmed every upstream event that is stored by now."""
+        last = await self._store.read(events.last)
+        self.hurry()
+        while True:
+            confirmation = self._confirmation
+            if await self._store.read(lambda tx: events.told(tx, last)):
+                return
+            await confirmation.wait()
 
     async def step(self) -> None:
         """One POST, or one wait for something to post."""
@@ -100,10 +104,11 @@ class Outbox:
             await self._send(world, batch)
         else:
             due = min((due for due, _ in self._aside.values() if due > now), default=None)
-            await _within(self._more, None if due is None else due - now)
+            await within(self._more, None if due is None else due - now)
 
     async def _send(self, world: str, batch: list[Pending]) -> None:
-        status = await self._poster.post(events.envelope(world, batch))
+        chaos = await self._chaos.strike("events")
+        status = NO_ANSWER if chaos else await self._poster.post(events.envelope(world, batch))
         self._note(status)
         if status == 200:
             await self._store.write(lambda tx: events.remove(tx, batch))
@@ -111,15 +116,15 @@ class Outbox:
         elif 400 <= status < 500 and status not in (401, 408, 429):
             self._refused(batch)
         else:
-            await _within(self._hurry, self._wait)
+            await within(self._hurry, self._wait)
             self._wait = min(self._wait * 2, LONGEST_WAIT)
 
     def _confirmed(self, batch: list[Pending]) -> None:
         self._wait, self._limit = FIRST_WAIT, min(self._limit * 2, BATCH)
         for item in batch:
             self._aside.pop(item.lane, None)
-            if watcher := self._watched.get(item.id):
-                watcher.set()
+        confirmation, self._confirmation = self._confirmation, asyncio.Event()
+        confirmation.set()
 
     def _refused(self, batch: list[Pending]) -> None:
         if len(batch) > 1:
@@ -138,7 +143,8 @@ class Outbox:
         self._last_status = status
 
 
-async def _within(event: asyncio.Event, seconds: float | None) -> bool:
+async def within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Whether the event came in time."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -1,130 +1,104 @@
-"""Phones: they take messages from the server, fetch the media, check and decrypt it, and keep the plain bytes.
+"""Phones: their rows. What reaches them is `delivery.py`, what a person does with one `actions.py`."""
 
-Always online, always downloading by themselves, never reading. The order of steps is here; the checks are in `decrypt.py`.
-"""
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import asyncio
-import logging
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Event
-
-from . import copies, files, messages
-from .bells import Bells
-from .clock import Clock
-from .decrypt import Damaged, Stopped, open_into
-from .envelope import Media
 from .errors import Refusal
-from .messages import Message
-from .outbox import Outbox
-from .ports import Ports
-from .workers import end, forever
-from .world import World, load
+from .magic import habits
+from .store import Tx
 
-log = logging.getLogger("sandbox.phone")
-
-_AT_ONCE = 4  # downloads that run side by side
+ANY_CHAT = "*"
+FICTION = "1202555"
+_FREE = range(111, 200)  # below lie the numbers of magic.py
+_COLUMNS = "number, name, system, locale, timezone, online, auto_download, read_receipts, blocked, chat"
 
 
-class Phones:
-    """All phones of one world. A message goes server -> queued -> downloading -> downloaded or unavailable, each step durable."""
+@dataclass(frozen=True)
+class Phone:
+    """`chat`: the business whose chat is open, ANY_CHAT = the first that will write, None = no chat is open."""
 
-    def __init__(self, ports: Ports, clock: Clock, outbox: Outbox, root: Path, durable: bool) -> None:
-        self._ports, self._clock, self._outbox = ports, clock, outbox
-        self._root, self._durable = root, durable
-        self.bells = Bells()
-        self._arrived = asyncio.Event()
-        self._stop = Event()
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "phone")
-        self._tasks: list[asyncio.Task[None]] = []
+    number: str
+    name: str
+    system: str
+    locale: str
+    timezone: str
+    online: bool
+    auto_download: bool
+    read_receipts: bool
+    blocked: bool
+    chat: str | None
 
-    def file(self, world: World, message: Message) -> Path:
-        """Where a phone keeps a message's plain bytes."""
-        return self._root / world.id / message.phone / str(message.seq)
-
-    async def start(self, world: World) -> None:
-        """Begin, or go on where an earlier process was killed."""
-        await asyncio.to_thread(files.open_world, self._root, world.id, self._durable)
-        self._world = world
-        self._stop, self._threads = Event(), ThreadPoolExecutor(_AT_ONCE, "phone")
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
-        for message in await self._ports.store.read(messages.unfinished):
-            self._queue.put_nowait(message)
-        self._arrived.set()
-        self._tasks = [asyncio.create_task(forever(step)) for step in [self._deliver] + [self._download] * _AT_ONCE]
-
-    async def stop(self) -> None:
-        """Let go of everything; no thread of this world writes any more when it returns."""
-        self._stop.set()
-        await end(self._tasks)
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
-
-    def arrived(self) -> None:
-        """The server has a message for a phone."""
-        self._arrived.set()
-
-    async def _deliver(self) -> None:
-        await self._arrived.wait()
-        self._arrived.clear()
-        try:
-            delivered = await self._ports.store.write(lambda tx: messages.deliver(tx, self._clock.now()))
-        except Exception:
-            self._arrived.set()
-            raise
-        self._outbox.wake()
-        for message in delivered:
-            log.info("message %s reached phone %s", message.id, message.phone)
-            if message.envelope.media:
-                self._queue.put_nowait(message)
-            self.bells.ring(message.phone)
-
-    async def _download(self) -> None:
-        message = await self._queue.get()
-        try:
-            await self._fetch(message)
-        except Exception:
-            self._queue.put_nowait(message)
-            raise
-        self.bells.ring(message.phone)
-
-    async def _fetch(self, message: Message) -> None:
-        store, media = self._ports.store, message.envelope.media
-        assert media is not None  # only messages with media are queued
-        await store.write(lambda tx: messages.set_state(tx, message.seq, "downloading"))
-        self.bells.ring(message.phone)
-        try:
-            await self._keep(message, media)
-        except (Damaged, Refusal) as fault:
-            reason = str(fault)
-            log.warning("message %s is unavailable on phone %s: %s", message.id, message.phone, reason)
-            await store.write(lambda tx: messages.set_state(tx, message.seq, "unavailable", reason))
-            # a process that was killed between file and row may have left it
-            await asyncio.to_thread(self.file(self._world, message).unlink, missing_ok=True)
-        else:
-            log.info("message %s is downloaded on phone %s", message.id, message.phone)
-            await store.write(lambda tx: messages.set_state(tx, message.seq, "downloaded"))
-
-    async def _keep(self, message: Message, media: Media) -> None:
-        source = await open_copy(self._ports, media.direct_path, self._clock.now())
-        target = self.file(self._world, message)
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._threads, _open_into, source, target, media, self._durable, self._stop)
-        except Stopped:
-            raise asyncio.CancelledError from None
+    def reads(self, business: str) -> bool:
+        """Whether what this business sends is read as soon as it arrives."""
+        return habits(self.number).reads or self.chat in (business, ANY_CHAT)
 
 
-def _open_into(source: Path, target: Path, media: Media, durable: bool, stop: Event) -> None:
-    if not target.parent.is_dir():
-        target.parent.mkdir(exist_ok=True)
-        if durable:
-            files.sync_folder(target.parent.parent)
-    open_into(source, target, media, durable, stop)
+def find(tx: Tx, number: str) -> Phone | None:
+    row = tx.execute(f"SELECT {_COLUMNS} FROM phone WHERE number = ?", (number,)).fetchone()
+    return _phone(row) if row else None
 
 
-async def open_copy(ports: Ports, direct_path: str, now: float) -> Path:
-    """The encrypted blob at an address: what a download over HTTP and a phone both use."""
-    present, copy = await ports.store.read(lambda tx: (load(tx), copies.at(tx, direct_path, now)))
-    if not await ports.vault.holds(present.id, copy.token):
-        raise Refusal(404, "unknown_path", "The encrypted blob's file is gone from the vault: upload it again.")
-    return ports.vault.path(present.id, copy.token)
+def get(tx: Tx, number: str) -> Phone:
+    """The phone of a number. Whoever is named for the first time gets one, for the asking."""
+    return find(tx, number) or add(tx, number)
+
+
+def add(tx: Tx, number: str) -> Phone:
+    """A new phone as its number says, else an Android phone that is online and fetches everything."""
+    usual = habits(number)
+    if not usual.on_network:
+        raise Refusal(404, "not_on_network", f"Nobody uses the network under the number {number}.")
+    values = (number, number, "android", "en", "UTC", usual.comes_online, True, usual.read_receipts, usual.blocked, None)
+    tx.execute(f"INSERT INTO phone ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    return Phone(*values)
+
+
+def free_number(tx: Tx) -> str:
+    """A number of the fiction range that no phone has."""
+    taken = {number for (number,) in tx.execute("SELECT number FROM phone WHERE number LIKE ?", (FICTION + "%",))}
+    found = next((number for number in (f"{FICTION}{last:04}" for last in _FREE) if number not in taken), None)
+    if found is None:
+        raise Refusal(409, "no_number", "Every number of the fiction range has a phone: name a number, or delete a phone.")
+    return found
+
+
+def change(tx: Tx, number: str, changes: Mapping[str, object]) -> Phone:
+    """Set columns. `changes` has names of columns only, whoever calls has seen to that."""
+    get(tx, number)
+    for column, value in changes.items():
+        tx.execute(f'UPDATE phone SET "{column}" = ? WHERE number = ?', (value, number))
+    return get(tx, number)
+
+
+def listing(tx: Tx) -> list[tuple[Phone, int, int]]:
+    """Every phone, how many messages it has and how many wait for it on the server."""
+    counted = (
+        "SELECT phone, count(*) FILTER (WHERE state NOT IN ('server', 'lost')) AS has, count(*) FILTER (WHERE state = 'server') AS waits"
+        " FROM message GROUP BY phone"
+    )
+    columns = ", ".join(f"phone.{column}" for column in _COLUMNS.split(", "))
+    rows = tx.execute(
+        f"SELECT ifnull(has, 0), ifnull(waits, 0), {columns} FROM phone LEFT JOIN ({counted}) AS m ON m.phone = number ORDER BY number"
+    )
+    return [(_phone(row), has, waits) for has, waits, *row in rows]
+
+
+def forget(tx: Tx, number: str) -> None:
+    """No phone has this number any more; its messages, keys included, are lost. Their ids stay known: nothing is delivered twice."""
+    if find(tx, number) is None:
+        raise unknown(number)
+    tx.execute("DELETE FROM phone WHERE number = ?", (number,))
+    tx.execute(
+        "UPDATE message SET state = 'lost', reason = 'the phone was deleted', due = NULL, file = NULL, envelope = x'' WHERE phone = ?",
+        (number,),
+    )
+
+
+def unknown(number: str) -> Refusal:
+    return Refusal(404, "unknown_phone", f"There is no phone {number}: add it, or send it something.")
+
+
+def _phone(row: tuple[object, ...] | list[object]) -> Phone:
+    number, name, system, locale, timezone, online, auto_download, receipts, blocked, chat = row
+    told = (str(number), str(name), str(system), str(locale), str(timezone))
+    return Phone(*told, bool(online), bool(auto_download), bool(receipts), bool(blocked), None if chat is None else str(chat))

@@ -17,7 +17,10 @@ async def on_refusal(_: Request, error: Exception) -> Response:
     said: dict[str, object] = {"error": error.slug, "details": error.details}
     if error.code is not None:
         said["errors"] = [{"code": error.code, "title": "Parameter value is not valid", "details": error.details}]
-    return reply(said, error.status)
+    answer = reply(said, error.status)
+    if error.retry_after is not None:
+        answer.headers["retry-after"] = str(error.retry_after)
+    return answer
 
 
 async def on_http(request: Request, error: Exception) -> Response:

@@ -16,24 +16,49 @@ CREATE TABLE IF NOT EXISTS copy (
     expires     REAL NOT NULL          -- network time
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS phone (
+    number        TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    system        TEXT NOT NULL CHECK (system IN ('android', 'iphone')),
+    locale        TEXT NOT NULL,
+    timezone      TEXT NOT NULL,
+    online        INTEGER NOT NULL,
+    auto_download INTEGER NOT NULL,
+    read_receipts INTEGER NOT NULL,
+    blocked       INTEGER NOT NULL,    -- it has blocked the business: what is sent from then on never reaches it
+    chat          TEXT                 -- the business whose chat is open; '*': the first that will write
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS message (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
     id       TEXT NOT NULL UNIQUE,
     phone    TEXT NOT NULL,
+    sender   TEXT NOT NULL,
     at       REAL NOT NULL,            -- network time of the intake
-    envelope BLOB NOT NULL,            -- JSON as it came over the wire, known members only
-    -- server: not on the phone yet; arrived: on the phone, no media; the others: on the phone, and where its media is
-    state    TEXT NOT NULL CHECK (state IN ('server', 'arrived', 'queued', 'downloading', 'downloaded', 'unavailable')),
-    reason   TEXT                      -- why it is unavailable
+    envelope BLOB NOT NULL,            -- JSON as it came over the wire, known members only; empty when the message is lost
+    -- server: not on the phone yet; lost: never will be; arrived: on the phone, no media; the others: on the phone, and where its media is
+    state    TEXT NOT NULL
+        CHECK (state IN ('server', 'lost', 'arrived', 'queued', 'not_downloaded', 'downloaded', 'unavailable')),
+    reason   TEXT,                     -- why it is unavailable or lost
+    due      REAL,                     -- network time at which its next step happens by itself; NULL: at once, or never
+    file     TEXT,                     -- the name of its plain bytes below the world's folder of phones; shared by all that got the same
+    read_at  REAL,                     -- network time; NULL: unread
+    played_at REAL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_of_phone ON message (phone, seq);
-CREATE INDEX IF NOT EXISTS message_unfinished ON message (seq) WHERE state IN ('server', 'queued', 'downloading');
+CREATE INDEX IF NOT EXISTS message_waiting ON message (phone, due) WHERE state = 'server';
+CREATE INDEX IF NOT EXISTS message_due ON message (due, seq) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS message_file ON message (file) WHERE state = 'downloaded';
 
 -- What the node has not confirmed yet. A lane is a message's id, or '' for state; within a lane the order is strict.
 CREATE TABLE IF NOT EXISTS upstream_event (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,
     id   TEXT NOT NULL UNIQUE,
     lane TEXT NOT NULL,
+    head INTEGER NOT NULL,             -- 1: the oldest of its lane; only heads are sent
     body BLOB NOT NULL                 -- the JSON object, the same bytes at each attempt
 ) STRICT;
 CREATE INDEX IF NOT EXISTS upstream_event_lane ON upstream_event (lane, seq);
+CREATE INDEX IF NOT EXISTS upstream_event_head ON upstream_event (seq) WHERE head = 1;
+
+PRAGMA user_version = 1;

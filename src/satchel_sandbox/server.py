@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from . import lifeline
 from .control import Control
+from .control_phones import PhoneControl
 from .log import set_up
 from .network import Network
 from .outbox import Poster
@@ -111,8 +112,9 @@ def _poster(options: Options) -> Poster:
 
 class _Server(uvicorn.Server):
     def __init__(self, network: Network, secret: str, base: str) -> None:
-        self._bells = network.phones.bells
-        app = Starlette(routes=Wire(network, secret, base).routes() + Control(network).routes(), exception_handlers=HANDLERS)
+        self._bells = network.bells
+        routes = Wire(network, secret, base).routes() + Control(network).routes() + PhoneControl(network).routes()
+        app = Starlette(routes=routes, exception_handlers=HANDLERS)
         super().__init__(
             uvicorn.Config(
                 app,

@@ -47,7 +47,8 @@ class Store:
         self._db = apsw.Connection(str(path) if path else ":memory:")
         self._db.set_busy_timeout(5000)  # somebody may look at the file with another program
         self._db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        self._db.execute(resources.files("satchel_sandbox").joinpath("schema.sql").read_text("utf-8"))
+        self._db.execute("PRAGMA secure_delete = FAST")  # the keys of a deleted phone do not linger in the file
+        _lay_out(self._db)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
@@ -108,6 +109,20 @@ class Store:
                 raise apsw.AbortError("the transaction was rolled back") from error
             return _Outcome(job, error=error)
         return _Outcome(job, value)
+
+
+def _lay_out(db: Tx) -> None:
+    """Make the tables, or bring those of an earlier version to the present form, whole or not at all."""
+    script = _script("schema.sql")
+    version, tables = (next(db.execute(question))[0] for question in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"))
+    if tables and not version:
+        before, after = _script("upgrade.sql").split("----\n")
+        script = before + script + after
+    db.execute(f"BEGIN IMMEDIATE; {script}; COMMIT")
+
+
+def _script(name: str) -> str:
+    return resources.files("satchel_sandbox").joinpath(name).read_text("utf-8")
 
 
 def _tell(outcomes: list[_Outcome]) -> None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from . import envelope
 from .copies import Copy
 from .errors import Refusal, invalid
+from .magic import habits
 from .network import Network
 from .replies import reply
 
@@ -38,6 +39,8 @@ class Wire:
         return [
             Route("/wire/state", self._authorized(self._state)),
             Route("/wire/messages", self._authorized(self._send), methods=["POST"]),
+            Route("/wire/messages/{id:path}/read", self._authorized(self._read), methods=["POST"]),
+            Route("/wire/contacts", self._authorized(self._contacts), methods=["POST"]),
             Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
             Route("/v/{name}", self._download),
         ]
@@ -66,9 +69,18 @@ class Wire:
         return reply({"world": self._network.world.id, "now": clock.now(), "offset": clock.offset})
 
     async def _send(self, request: Request) -> Response:
+        await self._network.chaos.refuse("dispatch")
         body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
         message = envelope.parse(body)
         return reply({"id": message.id, "at": await self._network.send(message)})
+
+    async def _read(self, request: Request) -> Response:
+        raise Refusal(404, "unknown_message", f"No phone has sent the message {request.path_params['id']!r}.")
+
+    async def _contacts(self, request: Request) -> Response:
+        body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
+        asked = envelope.parse_numbers(body)
+        return reply({"contacts": [{"number": number, "on_network": habits(number).on_network} for number in asked]})
 
     async def _upload(self, request: Request) -> Response:
         kind, token = request.path_params["kind"], request.path_params["token"]
@@ -81,17 +93,29 @@ class Wire:
         token, length = token.rstrip("="), int(request.headers["content-length"])
         if length > LARGEST_BLOB:
             raise invalid(f"The encrypted blob has {length} bytes, the most is {LARGEST_BLOB}.")
+        await self._network.chaos.refuse("upload")
         if length == 0 and request.query_params.get("resume") == "1":
-            copy = await self._network.look(token)
-            return reply({"resume": "complete", **self._shown(copy)} if copy else {"resume": "0"})
-        return reply(self._shown(await self._network.upload(kind, token, _capped(request, LARGEST_BLOB))))
+            found = await self._network.look(token)
+            return reply({"resume": "complete", **self._shown(found)} if isinstance(found, Copy) else {"resume": str(found)})
+        offset = _offset(request)
+        body = _capped(request, LARGEST_BLOB - offset)
+        return reply(self._shown(await self._network.upload(kind, token, body, offset)))
 
     def _shown(self, copy: Copy) -> dict[str, object]:
         return {"url": self._base + copy.direct_path, "direct_path": copy.direct_path, "expires": copy.expires}
 
     async def _download(self, request: Request) -> Response:
+        await self._network.chaos.refuse("download")
         file = await self._network.download(f"{request.url.path}?{request.url.query}")
         return FileResponse(file, media_type="application/octet-stream")
+
+
+def _offset(request: Request) -> int:
+    """Where in the encrypted blob the body begins."""
+    given = request.query_params.get("file_offset", "0")
+    if not (given.isascii() and given.isdigit()) or int(given[:20]) > LARGEST_BLOB:
+        raise invalid(f"The file_offset {given[:40]!r} is no number of bytes up to {LARGEST_BLOB}.")
+    return int(given)
 
 
 async def _capped(request: Request, most: int) -> AsyncIterator[bytes]:

@@ -19,24 +19,24 @@ class World:
 def load(tx: Tx) -> World:
     """The present world; a first start makes one, and tells the node, which may still know an older one."""
     row = tx.execute('SELECT id, "offset", key FROM world').fetchone()
-    return World(*row) if row else _create(tx, events.new_id())
+    return World(*row) if row else _create(tx)
 
 
-def renew(tx: Tx, event_id: str) -> World:
-    """Forget everything and begin a new world, whose first upstream event is `event_id`."""
-    for table in ("copy", "message", "upstream_event", "world"):
+def renew(tx: Tx) -> World:
+    """Forget everything and begin a new world."""
+    for table in ("copy", "phone", "message", "upstream_event", "world"):
         tx.execute(f"DELETE FROM {table}")
-    return _create(tx, event_id)
+    return _create(tx)
 
 
-def move(tx: Tx, offset: float, event_id: str) -> None:
+def move(tx: Tx, offset: float) -> None:
     """Store a new clock offset together with the upstream event that reports it."""
     tx.execute('UPDATE world SET "offset" = ?', (offset,))
-    events.add_state(tx, event_id, offset)
+    events.add_state(tx, offset)
 
 
-def _create(tx: Tx, event_id: str) -> World:
+def _create(tx: Tx) -> World:
     world = World(f"w{secrets.token_hex(6)}", 0.0, secrets.token_bytes(32))
     tx.execute('INSERT INTO world (one, id, "offset", key) VALUES (1, ?, ?, ?)', (world.id, world.offset, world.key))
-    events.add_state(tx, event_id, world.offset)
+    events.add_state(tx, world.offset)
     return world

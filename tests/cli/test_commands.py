@@ -100,7 +100,9 @@ def test_after_a_message_only_later_ones_are_shown_and_waited_for(dev: Dev) -> N
     assert (unknown.returncode, unknown.stderr.count("\n"), "no message 'nothing'" in unknown.stderr) == (5, 1, True)
 
 
-@pytest.mark.parametrize(("state", "lacks"), [("downloading", True), ("downloaded", False), ("unavailable", False)])
+@pytest.mark.parametrize(
+    ("state", "lacks"), [("downloading", True), ("not_downloaded", False), ("downloaded", False), ("unavailable", False)]
+)
 def test_what_a_wait_lacks_is_media_on_its_way(state: str, lacks: bool) -> None:
     assert bool(sandbox.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks
     assert not sandbox.lacking("1", [{"id": "a"}])

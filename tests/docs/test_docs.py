@@ -3,6 +3,8 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,10 @@ from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
 from satchel.observe.figures import catalogue
 from satchel.webapp.app import routes
+from satchel_sandbox.actions import ACTIONS
+from satchel_sandbox.control import Control
+from satchel_sandbox.control_phones import PhoneControl
+from satchel_sandbox.magic import MAGIC
 
 from . import write_commands
 
@@ -78,6 +84,21 @@ def test_every_route_is_documented() -> None:
     for route in routes(None):  # type: ignore[arg-type]
         for method in (route.methods or set()) - {"HEAD"}:
             assert f"`{method} {route.path.replace(':path', '')}`" in text
+
+
+def test_every_route_of_the_sandbox_is_documented() -> None:
+    text = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")
+    network: Any = SimpleNamespace(store=None)
+    for route in Control(network).routes() + PhoneControl(network).routes():
+        for method in (route.methods or set()) - {"HEAD"}:
+            assert f"`{method} {route.path.replace(':path', '')}`" in text
+
+
+def test_actions_and_numbers_of_the_sandbox_are_documented() -> None:
+    found = rows("docs/reference/http.md")
+    done = {do for row in found for do in re.findall(r"`(\w+)`", row[0]) if len(row) == 2}
+    assert set(ACTIONS) <= done
+    assert set(MAGIC) == {row[0] for row in found if row[0].isdigit()}
 
 
 def test_application_settings_are_documented() -> None:

@@ -107,3 +107,11 @@ def test_the_tutorial_ends_with_a_refusal_and_a_document(reader: Reader, tmp_pat
 def test_p02_the_reference_uploads_with_curl_and_gets_the_same_bytes_back(reader: Reader, tmp_path: Path) -> None:
     reader.paste("docs/reference/http.md")
     assert (tmp_path / "fetched.jpg").read_bytes() == (ROOT / "tests/media/harbour.jpg").read_bytes()
+
+
+def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
+    reader.paste("docs/how-to/test-with-the-sandbox.md")
+    listed = [line.split()[-2] for line in reader.printed.splitlines() if " image/jpeg " in line]
+    assert listed == ["downloaded", "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
+    assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
+    assert "0 phones  0 messages" in reader.printed

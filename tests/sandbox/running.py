@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,52 @@ class Sandbox:
         assert (status, taken["id"]) == (200, message_id), taken
         return message
 
+    async def act(self, do: str, message: str | None = None, number: str = PHONE, wait: str = "8s") -> Json:
+        body = {"do": do, **({"message": message} if message else {})}
+        status, done = await self.call("POST", f"/sandbox/phones/{number}/actions?wait={wait}", json=body)
+        assert status == 200, done
+        return done
+
+    async def refused(self, do: str, message: str | None = None, number: str = PHONE) -> tuple[int, str]:
+        """Status and slug of an action that is refused."""
+        body = {"do": do, **({"message": message} if message else {})}
+        status, refusal = await self.call("POST", f"/sandbox/phones/{number}/actions", json=body)
+        assert status >= 400, refusal
+        return status, refusal["error"]
+
+    async def phone(self, number: str = PHONE, **changes: Any) -> Json:
+        status, phone = await self.call("PATCH", f"/sandbox/phones/{number}", json=changes)
+        assert status == 200, phone
+        return phone
+
+    async def advance(self, duration: str) -> list[tuple[str, str]]:
+        """Move the clock; what has happened by that, as (step, message)."""
+        status, moved = await self.call("PUT", "/sandbox/clock", json={"advance": duration})
+        assert status == 200, moved
+        return [(one["step"], one["message"]) for one in moved["ran"]]
+
+    async def text(self, message_id: str, to: str = PHONE, **members: Any) -> None:
+        status, taken = await self.send(envelope(message_id, None, to=to, **members))
+        assert status == 200, taken
+
+    async def state(self, message_id: str, number: str = PHONE) -> str:
+        """Where the media of a message is."""
+        found = {message["id"]: message for message in await self.messages("0s", number)}
+        return str(found[message_id]["media"]["state"])
+
     async def messages(self, wait: str = "8s", number: str = PHONE, after: str | None = None) -> list[Json]:
         query = {"wait": wait, **({"after": after} if after else {})}
         status, found = await self.call("GET", f"/sandbox/phones/{number}/messages", params=query)
         assert status == 200, found
         listed: list[Json] = found["messages"]
         return listed
+
+
+async def until(true: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Wait for files, which ring no bell."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def envelope(message_id: str, media: Json | None, to: str = PHONE, **members: Any) -> Json:

@@ -13,7 +13,7 @@ import pytest
 from satchel_sandbox.decrypt import Damaged, Stopped, expand, open_into
 from satchel_sandbox.envelope import Media
 
-from .crypt import Sealed, plaintext, seal
+from .crypt import Sealed, plaintext, seal, sidecar
 
 VECTORS = json.loads((Path(__file__).parents[2] / "wire" / "media-encryption.json").read_text("utf-8"))["vectors"]
 
@@ -95,3 +95,32 @@ def test_stop_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         open_into(tmp_path / "blob", tmp_path / "plain", media, True, stop)
     assert [file.name for file in tmp_path.iterdir()] == ["blob"]
+
+
+SIDECARS = json.loads((Path(__file__).parents[2] / "wire" / "streaming-sidecar.json").read_text("utf-8"))["vectors"]
+
+
+@pytest.mark.parametrize("vector", SIDECARS, ids=lambda v: f"{v['mediaType']}-{v['plainLength']}")
+def test_sidecar_vectors(tmp_path: Path, vector: dict[str, Any]) -> None:
+    sealed = seal(plaintext(vector["plainLength"]), vector["mediaType"], base64.b64decode(vector["mediaKeyBase64"]))
+    assert base64.b64encode(sidecar(sealed)).decode() == vector["streamingSidecar"]
+    assert opened(tmp_path, sealed, streaming_sidecar=vector["streamingSidecar"]) == sealed.plain
+
+
+LONG = seal(plaintext(200_000), "video")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (flipped(sidecar(LONG), 0), "from byte 0 on"),
+        (flipped(sidecar(LONG), 25), "from byte 131072 on"),
+        (sidecar(LONG)[:-10], "from byte 196608 on"),
+        (sidecar(LONG) + bytes(10), "has 50 bytes, the encrypted blob needs 40"),
+        (b"", "from byte 0 on"),
+    ],
+)
+def test_a_damaged_sidecar(tmp_path: Path, wrong: bytes, reason: str) -> None:
+    with pytest.raises(Damaged, match=reason):
+        opened(tmp_path, LONG, streaming_sidecar=base64.b64encode(wrong).decode())
+    assert not (tmp_path / "plain").exists()

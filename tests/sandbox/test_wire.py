@@ -173,7 +173,8 @@ async def test_a_document_in_full(sandbox: Sandbox) -> None:
     (shown,) = await sandbox.messages()
     assert shown.pop("at").endswith("Z")
     facts = {"state": "downloaded", "mime_type": "text/plain", "size": 70_000, "sha256": hashlib.sha256(plain).hexdigest()}
-    expected = {"id": "doc/1", "from": "12025550100", "type": "document", "caption": "받음", "filename": "Angebot.txt", "media": facts}
+    named = {"caption": "받음", "filename": "Angebot.txt"}
+    expected = {"id": "doc/1", "from": "12025550100", "type": "document", **named, "read": False, "media": facts}
     assert shown == expected
     assert await sandbox.bytes(f"/sandbox/phones/{PHONE}/messages/doc%2F1/media") == (200, "text/plain", plain)
     status, wire = await sandbox.call("GET", f"/sandbox/phones/{PHONE}/messages/latest/envelope")

@@ -20,7 +20,11 @@ from satchel.upstream.sandbox import wire
 WIRE = Path(__file__).parents[2] / "wire"
 SIGNATURES: list[dict[str, Any]] = json.loads((WIRE / "events.json").read_text("utf-8"))
 ENVELOPES: list[dict[str, Any]] = json.loads((WIRE / "envelope.json").read_text("utf-8"))
-SENDABLE = [case for case in ENVELOPES if case["valid"] and case["envelope"]["type"] != "text"]
+SENDABLE = [
+    case
+    for case in ENVELOPES
+    if case["valid"] and case["envelope"]["type"] not in ("text", "template") and "streaming_sidecar" not in case["envelope"]["media"]
+]
 
 
 def verified(case: dict[str, Any], now: float | None = None, **headers: str) -> None:

@@ -1,11 +1,11 @@
-"""`satchel sandbox`: look at the simulated network."""
+"""`satchel sandbox`: the simulated network; and what its phones have received."""
 
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from satchel.cli import say
+from satchel.cli import sandbox_network, sandbox_phones, say
 from satchel.cli.options import json_option, state_data_dir
 from satchel.cli.target import sandbox_url
 from satchel.domain.quantities import shown_bytes
@@ -13,12 +13,20 @@ from satchel.domain.quantities import shown_bytes
 
 @click.group()
 def sandbox() -> None:
-    """The simulated network: its phones."""
+    """The simulated network: its phones, its clock, and what goes wrong in it."""
+
+
+for command in (sandbox_network.status, sandbox_network.reset, sandbox_network.clock, sandbox_network.chaos):
+    sandbox.add_command(command)
 
 
 @sandbox.group()
 def phone() -> None:
     """Simulated phones."""
+
+
+for command in sandbox_phones.COMMANDS:
+    phone.add_command(command)
 
 
 @phone.command(epilog="Example: satchel sandbox phone show 12025550111 --after gBEGkZ2v --wait 10s")
@@ -49,7 +57,7 @@ def lacking(number: str, messages: list[dict[str, Any]], after: str | None = Non
     """What a wait did not bring. Media that the phone could not fetch has come to its end, too."""
     if not messages:
         return f"{number} received nothing{_later_than(after)}"
-    on_its_way = messages[-1].get("media", {}).get("state") not in {None, "downloaded", "unavailable"}
+    on_its_way = messages[-1].get("media", {}).get("state") not in {None, "not_downloaded", "downloaded", "unavailable"}
     return f"The media of {messages[-1]['id']} did not arrive" if on_its_way else ""
 
 

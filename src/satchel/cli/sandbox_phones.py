@@ -1,0 +1,121 @@
+"""`satchel sandbox phone ls|add` and what a person does with a phone. What it has received is shown in sandbox.py."""
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from satchel.cli import say
+from satchel.cli.options import json_option
+from satchel.cli.sandbox_network import sandbox_options
+
+if TYPE_CHECKING:
+    from satchel.client.sandbox import Sandbox
+
+WHOLE = {
+    "open": "Open the chat with whoever wrote last: everything in it is read, and what comes until it is left.",
+    "leave": "Leave the chat that is open.",
+    "offline": "Take a phone offline: nothing reaches it until it is back.",
+    "online": "Bring a phone back online: what waited for it comes in its order.",
+    "block": "Block the business: what it sends from now on never reaches the phone.",
+    "unblock": "Unblock the business.",
+}
+ABOUT_MESSAGES = {
+    "download": "Fetch the media of a message (its id or latest), or of all that the phone does not have.",
+    "forget": "Delete the phone's own copy of the media of a message (its id or latest), or of all.",
+    "read": "Read a message (its id or latest), or all, without opening the chat.",
+    "play": "Play an audio or a video: a message by its id, or the latest.",
+}
+
+
+@click.command(epilog="Example: satchel sandbox phone ls")
+@json_option
+@click.option("--quiet", is_flag=True, help="Print nothing but the numbers.")
+@sandbox_options
+def ls(network: "Sandbox", as_json: bool, quiet: bool) -> None:
+    """List the phones."""
+    phones = network.phones()
+    if as_json:
+        say.json({"phones": phones})
+        return
+    for phone in phones:
+        click.echo(phone["number"] if quiet else line(phone))
+
+
+@click.command(epilog="Example: satchel sandbox phone add 12025550112 --system iphone --timezone Asia/Seoul")
+@click.argument("number", required=False)
+@click.option("--name", metavar="NAME", help="What to call it; its number unless given.")
+@click.option("--system", type=click.Choice(["android", "iphone"]), default="android", show_default=True, help="Its operating system.")
+@click.option("--locale", metavar="LOCALE", default="en", show_default=True, help="Its language, such as ko-KR.")
+@click.option("--timezone", metavar="ZONE", default="UTC", show_default=True, help="Its time zone, such as Asia/Seoul.")
+@click.option("--offline", is_flag=True, help="It is offline.")
+@click.option("--no-auto-download", is_flag=True, help="It fetches media only when told to.")
+@click.option("--no-read-receipts", is_flag=True, help="It does not tell that something was read.")
+@json_option
+@sandbox_options
+def add(
+    network: "Sandbox",
+    number: str | None,
+    name: str | None,
+    offline: bool,
+    no_auto_download: bool,
+    no_read_receipts: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Add a phone; without a number it gets a free one. Numbers that something is sent to get a phone by themselves."""
+    given |= {"name": name} if name else {}
+    given |= {name: False for name, off in _switches(offline, no_auto_download, no_read_receipts).items() if off}
+    phone = network.add_phone(number, given)
+    say.json(phone) if as_json else click.echo(line(phone))
+
+
+def _switches(offline: bool, no_auto_download: bool, no_read_receipts: bool) -> dict[str, bool]:
+    """What each switch turns off."""
+    return {"online": offline, "auto_download": no_auto_download, "read_receipts": no_read_receipts}
+
+
+def whole(do: str) -> Any:
+    """The command for something one does with a whole phone."""
+
+    @click.command(do, help=WHOLE[do], epilog=f"Example: satchel sandbox phone {do} 12025550111")
+    @click.argument("number")
+    @json_option
+    @sandbox_options
+    def command(network: "Sandbox", number: str, as_json: bool) -> None:
+        done = network.act(number, do)
+        say.json(done) if as_json else click.echo(line(done["phone"]))
+
+    return command
+
+
+def about_messages(do: str) -> Any:
+    """The command for something one does with a message, or with all."""
+
+    @click.command(do, help=ABOUT_MESSAGES[do], epilog=f"Example: satchel sandbox phone {do} 12025550111 latest")
+    @click.argument("number")
+    @click.argument("message", required=False, metavar="[MESSAGE]")
+    @json_option
+    @sandbox_options
+    def command(network: "Sandbox", number: str, message: str | None, as_json: bool) -> None:
+        from satchel.cli.sandbox import line as message_line
+
+        done = network.act(number, do, message, wait="10s")
+        if as_json:
+            say.json(done)
+            return
+        click.echo(message_line(done["message"]) if "message" in done else line(done["phone"]))
+
+    return command
+
+
+def line(phone: dict[str, Any]) -> str:
+    """One phone in one line."""
+    marks = {"offline": not phone["online"], "blocked": phone["blocked"], "no auto-download": not phone["auto_download"]}
+    marks |= {"no read receipts": not phone["read_receipts"], "chat open": phone["chat"] is not None}
+    name = "" if phone["name"] == phone["number"] else phone["name"]
+    counts = f"{phone['messages']} messages" + (f", {phone['waiting']} waiting" if phone["waiting"] else "")
+    parts = (phone["number"], name, phone["system"], phone["timezone"], counts, *(mark for mark, is_so in marks.items() if is_so))
+    return "  ".join(part for part in parts if part)
+
+
+COMMANDS = [ls, add, *map(whole, WHOLE), *map(about_messages, ABOUT_MESSAGES)]
