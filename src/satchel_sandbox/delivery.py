@@ -93,7 +93,7 @@ def _judge(given: Envelope) -> None:
 
 def _renew_copy(tx: Tx, direct_path: str, now: float) -> None:
     try:
-        copies.refresh(tx, copies.at(tx, direct_path, now), now)
+        copies.use(tx, copies.at(tx, direct_path, now), now)
     except Refusal as refusal:
         raise Refusal(410, "stale_copy", f"The message has no live copy. {refusal.details}") from None
 

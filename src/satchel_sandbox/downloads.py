@@ -21,6 +21,7 @@ from .errors import Refusal
 from .files import PART
 from .messages import Message
 from .ports import Ports
+from .store import Tx
 from .workers import end, forever
 from .world import World
 
@@ -28,6 +29,7 @@ log = logging.getLogger("sandbox.phone")
 
 _AT_ONCE = 24  # downloads under way: those that wait for a commit share it
 _THREADS = 4  # of which so many decrypt
+_AT_HAND = 10_000  # names to remember
 
 
 class Downloads:
@@ -37,6 +39,7 @@ class Downloads:
         self._ports, self._chaos, self._bells = ports, chaos, bells
         self._root, self._durable = root, durable
         self.under_way: set[int] = set()  # seqs
+        self._at_hand: set[str] = set()  # names of plain bytes that are known to be there
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -52,6 +55,7 @@ class Downloads:
         self._stop, self._threads = Event(), ThreadPoolExecutor(_THREADS, "phone")
         self._queue: asyncio.Queue[tuple[Message, float]] = asyncio.Queue()
         self.under_way.clear()
+        self._at_hand.clear()
         for message in await self._ports.store.read(messages.unfinished):
             self.fetch(message, now)
         self._tasks = [asyncio.create_task(forever(self._step)) for _ in range(_AT_ONCE)]
@@ -77,6 +81,7 @@ class Downloads:
     async def drop(self, names: list[str]) -> None:
         """Remove plain bytes that no phone has any more."""
         for name in names:
+            self._at_hand.discard(name)
             async with self._lock(name):
                 if not await self._ports.store.read(lambda tx, name=name: messages.needed(tx, name)):  # type: ignore[misc]
                     await asyncio.to_thread((self._root / self._world.id / name).unlink, missing_ok=True)
@@ -101,18 +106,20 @@ class Downloads:
         if (status := await self._chaos.strike("download")) is not None:
             await self._became(message, "unavailable", f"chaos: the media server answered {status}")
             return
-        async with self._lock(name):
-            try:
-                await self._keep(message, media, at)
-            except (Damaged, Refusal) as fault:
-                await self._became(message, "unavailable", str(fault))
-            else:
-                await self._became(message, "downloaded")
+        try:
+            async with self._lock(name):
+                if name not in self._at_hand:
+                    await self._keep(message, media, at)
+                    self._note(name)
+            # Nothing was awaited since: whoever drops the bytes asks the rows after this has been put down in them.
+            await self._ports.store.write(lambda tx: _downloaded(tx, message, media, at))
+        except (Damaged, Refusal) as fault:
+            await self._became(message, "unavailable", str(fault))
+            await self.drop([name])
 
-    async def _became(self, message: Message, state: str, reason: str | None = None) -> None:
+    async def _became(self, message: Message, state: str, reason: str) -> None:
         await self._ports.store.write(lambda tx: messages.fetched(tx, message, state, reason))
-        level = logging.WARNING if reason else logging.INFO
-        log.log(level, "message %s is %s on phone %s %s", message.id, state, message.phone, reason or "")
+        log.warning("message %s is %s on phone %s: %s", message.id, state, message.phone, reason)
 
     async def _keep(self, message: Message, media: Media, at: float) -> None:
         copy = await self._ports.store.read(lambda tx: copies.at(tx, media.direct_path, at))
@@ -123,12 +130,22 @@ class Downloads:
         except Stopped:
             raise asyncio.CancelledError from None
 
+    def _note(self, name: str) -> None:
+        if len(self._at_hand) >= _AT_HAND:
+            self._at_hand.clear()
+        self._at_hand.add(name)
+
     def _lock(self, name: str) -> asyncio.Lock:
         """Whoever writes or removes the bytes of a name holds it."""
         lock = self._locks.get(name)
         if lock is None:
             lock = self._locks[name] = asyncio.Lock()
         return lock
+
+
+def _downloaded(tx: Tx, message: Message, media: Media, at: float) -> None:
+    copies.at(tx, media.direct_path, at)  # also where nothing had to be fetched: another phone's copy is no copy of one's own
+    messages.fetched(tx, message, "downloaded")
 
 
 def _open_into(source: Path, target: Path, media: Media, durable: bool, stop: Event) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import secrets
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from .store import Tx
 
 STATE = ""  # the lane of state events; the lane of a status is its message's id
 _HEADS = "SELECT seq, lane, body FROM upstream_event WHERE head = 1"
+_PROCESS, _numbers = secrets.token_hex(8), itertools.count(1)  # an id is unique over restarts and resets
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def add_state(tx: Tx, offset: float) -> None:
 
 
 def _add(tx: Tx, lane: str, event: dict[str, object]) -> None:
-    event_id = f"ev-{secrets.token_hex(12)}"
+    event_id = f"ev-{_PROCESS}-{next(_numbers)}"
     tx.execute(
         "INSERT INTO upstream_event (id, lane, head, body) VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM upstream_event WHERE lane = ?2), ?3)",
         (event_id, lane, msgspec.json.encode({"id": event_id, **event})),

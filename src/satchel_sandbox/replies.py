@@ -1,9 +1,12 @@
 """JSON answers and refusals, the same for the wire and for the control API."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refusal
 
@@ -34,6 +37,28 @@ async def on_disconnect(_: Request, error: Exception) -> Response:
     """The caller went away in the middle of its body; nobody reads this."""
     assert isinstance(error, ClientDisconnect)
     return Response(status_code=400)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def at_once(handlers: dict[tuple[str, str], Handler], otherwise: ASGIApp) -> ASGIApp:
+    """An app that answers a few busy paths without the routing and the layers of the rest, which cost more than the work itself."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        handler = handlers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if handler is None:
+            return await otherwise(scope, receive, send)
+        request = Request(scope, receive)
+        try:
+            response = await handler(request)
+        except Refusal as error:
+            response = await on_refusal(request, error)
+        except ClientDisconnect as error:
+            response = await on_disconnect(request, error)
+        return await response(scope, receive, send)
+
+    return app
 
 
 HANDLERS = {Refusal: on_refusal, HTTPException: on_http, ClientDisconnect: on_disconnect}

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS phone (
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS message (
-    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq      INTEGER PRIMARY KEY,      -- rows only go all at once
     id       TEXT NOT NULL UNIQUE,
     phone    TEXT NOT NULL,
     sender   TEXT NOT NULL,
@@ -53,7 +53,7 @@ CREATE INDEX IF NOT EXISTS message_file ON message (file) WHERE state = 'downloa
 -- What the node has not confirmed yet. A lane is a message's id, or '' for state; within a lane the order is strict.
 CREATE TABLE IF NOT EXISTS upstream_event (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,
-    id   TEXT NOT NULL UNIQUE,
+    id   TEXT NOT NULL,
     lane TEXT NOT NULL,
     head INTEGER NOT NULL,             -- 1: the oldest of its lane; only heads are sent
     body BLOB NOT NULL                 -- the JSON object, the same bytes at each attempt

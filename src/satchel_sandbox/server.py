@@ -26,10 +26,10 @@ from .log import set_up
 from .network import Network
 from .outbox import Poster
 from .ports import Ports
-from .replies import HANDLERS
+from .replies import HANDLERS, at_once
 from .store import Store
 from .vault import Vault
-from .wire import Wire
+from .wire import INTAKE, Wire
 
 log = logging.getLogger("sandbox")
 
@@ -113,8 +113,9 @@ def _poster(options: Options) -> Poster:
 class _Server(uvicorn.Server):
     def __init__(self, network: Network, secret: str, base: str) -> None:
         self._bells = network.bells
-        routes = Wire(network, secret, base).routes() + Control(network).routes() + PhoneControl(network).routes()
-        app = Starlette(routes=routes, exception_handlers=HANDLERS)
+        wire = Wire(network, secret, base)
+        routes = wire.routes() + Control(network).routes() + PhoneControl(network).routes()
+        app = at_once({("POST", INTAKE): wire.intake}, Starlette(routes=routes, exception_handlers=HANDLERS))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -126,6 +127,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 log_level=logging.WARNING,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=75,  # longer than clients keep idle connections: they close first, and lose no request
                 timeout_graceful_shutdown=2,
             )

@@ -3,7 +3,7 @@
 import hmac
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -14,17 +14,16 @@ from .copies import Copy
 from .errors import Refusal, invalid
 from .magic import habits
 from .network import Network
-from .replies import reply
+from .replies import Handler, reply
 
 log = logging.getLogger("sandbox.wire")
 
 LARGEST_BLOB = 110 * 1024 * 1024  # bytes
 LARGEST_ENVELOPE = 1024 * 1024  # bytes
+INTAKE = "/wire/messages"
 KINDS = ("image", "video", "audio", "document")
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?")  # 32 bytes: the last digit carries four bits
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Wire:
@@ -34,11 +33,12 @@ class Wire:
         self._network, self._base = network, base
         self._authorization = f"Bearer {secret}".encode()
         self._refusing = False
+        self.intake = self._authorized(self._send)
 
     def routes(self) -> list[Route]:
         return [
             Route("/wire/state", self._authorized(self._state)),
-            Route("/wire/messages", self._authorized(self._send), methods=["POST"]),
+            Route(INTAKE, self.intake, methods=["POST"]),
             Route("/wire/messages/{id:path}/read", self._authorized(self._read), methods=["POST"]),
             Route("/wire/contacts", self._authorized(self._contacts), methods=["POST"]),
             Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
