@@ -154,6 +154,21 @@ async def test_a_preparation_that_is_being_settled_waits_for_whoever_is_parking(
         assert len(network.sent) == 2 * (n + 1)
 
 
+async def test_many_who_wait_are_woken_some_at_a_time(node: Ports, network: Network, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "BATCH", 2)
+    slow = Slow(node.transcoder)
+    node = replace(node, transcoder=slow)
+    media = await picture(node, photo)
+    for number in NUMBERS:
+        await accept(node, number, media)
+        await (await due(node, "msg")).run()
+    assert [await (await due(node, "prep")).run() for _ in range(3)] == [True, True, False]
+    while await claim_and_run(node):
+        pass
+    assert sorted(envelope.message.to for envelope in network.sent) == NUMBERS
+    assert slow.probes == 1
+
+
 async def test_another_message_does_not_overtake_one_that_is_parked(node: Ports, network: Network, photo: Path) -> None:
     first = await accept(node, NUMBERS[0], await picture(node, photo))
     await (await due(node, "msg")).run()

@@ -8,8 +8,8 @@ from satchel.db import Tx
 
 MOST = 50_000
 """Where counting a queue ends."""
-BORN = {"message": "accepted_at", "callback": "created_at"}
-Table = Literal["message", "callback"]
+BORN = {"message": "accepted_at", "prep": "created_at", "callback": "created_at"}
+Table = Literal["message", "prep", "callback"]
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,9 @@ def _look(tx: Tx, ports: Ports, item: Waiting) -> _Found:
 
 async def _ready(ports: Ports, item: Waiting, media_type: str, found: _Found, left: float, line: Timeline) -> _Ready | Settle | Settlement:
     """What goes out, if it is there; else the message is parked until it is, or fails with what it waited for."""
-    if found.media is not None:
+    if found.media is not None and (
+        found.known is not None or not prepare.is_work(ports, media_type)
+    ):  # else it is looked at when prepared
         with line.step("media_resolved"):
             media = await reading.as_it_lies(ports, found.media)
         if media.sha256 != found.media.sha256:  # changed by hand: what was found was for other bytes

@@ -19,7 +19,7 @@ from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-TABLES: tuple[rows.Table, ...] = ("message", "callback")
+TABLES: tuple[rows.Table, ...] = ("message", "prep", "callback")
 
 
 class Figures:
