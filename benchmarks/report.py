@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[1] / "docs/explanation/performance.md"
 
 @dataclass(frozen=True)
 class Row:
-    """`value` must not be over `must` (`less`: not under it); `aim`: where we want to be."""
+    """`value` must not be over `must` (`less`, `more`: not under it; the first says how many times less); `aim`: where we want to be."""
 
     what: str
     value: float
@@ -19,18 +19,19 @@ class Row:
     aim: float
     less: bool = False
     shown: str = ""
+    more: bool = False
 
     @property
     def met(self) -> str:
         """Which bar the value meets."""
-        sign = -1 if self.less else 1
+        sign = -1 if self.less or self.more else 1
         if sign * self.value <= sign * self.aim:
             return "aim"
         return "must" if sign * self.value <= sign * self.must else "**no**"
 
     def line(self) -> str:
         """The row in Markdown."""
-        sign, tail = ("≥", " less") if self.less else ("≤", "")
+        sign, tail = "≥" if self.less or self.more else "≤", " less" if self.less else ""
         bars = [f"{sign} {bar:g}{self.unit}{tail}" for bar in (self.must, self.aim)]
         return f"| {self.what} | {self.shown} | {self.value:.3g}{self.unit}{tail} | {bars[0]} | {bars[1]} | {self.met} |"
 

@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from satchel.domain.limits import encrypted_size
+from satchel.upstream.sandbox import encryption
 from satchel.upstream.sandbox.encryption import BLOCK, encrypt
 from satchel.upstream.sandbox.wire import upload_token
 
@@ -106,3 +109,54 @@ def test_short_reads_and_writes_lose_nothing() -> None:
     sealed = encrypt(Dribble(plain), into, "document", KEY)  # type: ignore[arg-type]
     assert opened(into.data, "document", KEY) == plain
     assert sealed.file_length == len(plain)
+
+
+@pytest.mark.parametrize("size", [BLOCK * 5, 3 * (1 << 20) + 5, 9 * (1 << 20)])
+@pytest.mark.parametrize("media_type", ["document", "video"])
+def test_hashing_beside_changes_nothing(size: int, media_type: str) -> None:
+    plain, alone, beside = plaintext(size), io.BytesIO(), io.BytesIO()
+    assert encrypt(io.BytesIO(plain), alone, media_type, KEY) == encrypt(io.BytesIO(plain), beside, media_type, KEY, size)
+    assert alone.getvalue() == beside.getvalue()
+
+
+def test_a_disk_that_fills_in_the_middle_ends_the_thread_beside_and_frees_its_place() -> None:
+    class Full(io.RawIOBase):
+        def write(self, data: Any, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    before = threading.active_count()
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            encrypt(io.BytesIO(plaintext(4 << 20)), Full(), "document", KEY, 4 << 20)  # type: ignore[arg-type]
+    assert threading.active_count() == before
+    assert not encryption._beside.locked()
+
+
+def test_large_files_beside_each_other_come_out_right() -> None:
+    plain = plaintext(4 << 20)
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: encrypt(io.BytesIO(plain), io.BytesIO(), "document", KEY, len(plain)), range(6)))
+    assert len(set(made)) == 1
+
+
+def test_sidecars_are_those_of_another_client() -> None:
+    told = [vector for vector in VECTORS if "streamingSidecarHex" in vector]
+    assert len(told) > 3
+    for vector in told:
+        media_key = bytes.fromhex(vector["mediaKeyHex"])
+        sealed = encrypt(io.BytesIO(plaintext(vector["plainLength"])), io.BytesIO(), vector["mediaType"], media_key)
+        assert sealed.sidecar is not None and sealed.sidecar.hex() == vector["streamingSidecarHex"]
+
+
+@pytest.mark.parametrize("length", [0, 65503, 65504, 65509, 65510, 65519, 65520, 131_072, 200_001])
+def test_a_sidecar_covers_the_iv_and_the_mac_window_by_window(length: int) -> None:
+    blob = io.BytesIO()
+    sealed = encrypt(io.BytesIO(plaintext(length)), blob, "audio", KEY)
+    okm = stretched(KEY, "audio")
+    whole = okm[:16] + blob.getvalue()
+    windows = [whole[start : start + 65_552] for start in range(0, len(whole), 65_536)]
+    assert sealed.sidecar == b"".join(hmac.digest(okm[48:80], window, "sha256")[:10] for window in windows)
+
+
+def test_pictures_and_documents_have_no_sidecar() -> None:
+    assert encrypt(io.BytesIO(b"x"), io.BytesIO(), "image", KEY).sidecar is None

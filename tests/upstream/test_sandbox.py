@@ -1,6 +1,8 @@
 """The adapter against the simulated network itself, over loopback HTTP."""
 
+import asyncio
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -175,6 +177,43 @@ async def test_the_same_bytes_and_key_are_the_same_copy(desk: Desk) -> None:
     assert (await desk.upstream.put(rendition, path, None)).address == first.address
     other, path = desk.rendition(b"same", key=bytes(32))
     assert (await desk.upstream.put(other, path, None)).address != first.address
+
+
+async def test_an_upload_that_broke_off_goes_on_where_it_was(desk: Desk) -> None:
+    rendition, path = desk.rendition(os.urandom(8 * MEBIBYTE))
+    blob, address = await asyncio.to_thread(desk.upstream._seal, rendition, path)
+    whole = blob.read()
+    _, writer = await asyncio.open_connection("127.0.0.1", int(desk.network.url.rpartition(":")[2]))
+    head = f"POST /mms/document/{address.token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(whole)}\r\n"
+    writer.write(f"{head}Authorization: {desk.network.authorization['Authorization']}\r\n\r\n".encode() + whole[: 5 * MEBIBYTE])
+    await writer.drain()
+    writer.close()
+    blob.close()
+    door = f"/mms/document/{address.token}?resume=1"
+    while (await desk.network.call("POST", door, headers=desk.network.authorization))[1]["resume"] == "0":  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    copy = await desk.upstream.put(rendition, path, None)
+    await desk.upstream.send(envelope(rendition, copy))
+    await desk.network.messages()
+    assert await on_phone(desk, "m1") == path.read_bytes()
+
+
+async def test_an_upload_whose_beginning_was_another_files_starts_anew(desk: Desk) -> None:
+    rendition, path = desk.rendition(os.urandom(8 * MEBIBYTE))
+    blob, address = await asyncio.to_thread(desk.upstream._seal, rendition, path)
+    blob.close()
+    door, rubbish = f"/mms/document/{address.token}", bytes(5 * MEBIBYTE)
+    _, writer = await asyncio.open_connection("127.0.0.1", int(desk.network.url.rpartition(":")[2]))
+    head = f"POST {door} HTTP/1.1\r\nHost: x\r\nContent-Length: {9 * MEBIBYTE}\r\n"
+    writer.write(f"{head}Authorization: {desk.network.authorization['Authorization']}\r\n\r\n".encode() + rubbish)
+    await writer.drain()
+    writer.close()
+    while (await desk.network.call("POST", f"{door}?resume=1", headers=desk.network.authorization))[1]["resume"] == "0":  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    copy = await desk.upstream.put(rendition, path, None)
+    await desk.upstream.send(envelope(rendition, copy))
+    await desk.network.messages()
+    assert await on_phone(desk, "m1") == path.read_bytes()
 
 
 # A file that is not what it was

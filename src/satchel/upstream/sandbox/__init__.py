@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 IN_MEMORY = 1 << 20
 """Files up to this many bytes are encrypted in memory, larger ones into a nameless file on the volume."""
 PATHS = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "document": "document"}
+RESUMED = 5 << 20
+"""From so many bytes on it is asked how much of a blob an earlier upload has brought."""
 QUICK, SLOW, CONNECT = 15.0, 300.0, 3.0
 """Seconds for a call without a body, with one, and for the connection alone."""
 ANSWER_BYTES = 1 << 20
@@ -35,6 +38,23 @@ class _Looked(msgspec.Struct, frozen=True):
     resume: str
     direct_path: str = ""
     expires: float = 0.0
+
+    @property
+    def offset(self) -> int:
+        """How many bytes the network has of a blob that is not complete."""
+        return int(self.resume) if self.resume.isascii() and self.resume.isdigit() and len(self.resume) < 12 else 0
+
+
+def _placed(address: wire.Address, direct_path: str, expires: float) -> Copy:
+    placed = wire.Address(direct_path, address.file_enc_sha256, address.file_length, address.sidecar)
+    return Copy(msgspec.json.encode(placed).decode(), expires)
+
+
+def _body(blob: BinaryIO) -> BinaryIO:
+    """The blob from where it stands, as a file that may be closed: whoever sends it does so, and we may have to send it again."""
+    if isinstance(blob, io.BytesIO):
+        return io.BytesIO(blob.getbuffer()[blob.tell() :])
+    return os.fdopen(os.dup(blob.fileno()), "rb", buffering=0)
 
 
 class Sandbox:
@@ -53,13 +73,32 @@ class Sandbox:
             return copy
         blob, address = await asyncio.to_thread(self._seal, rendition, path)
         try:
-            size = encrypted_size(address.file_length)
-            answer = await self._call("POST", f"/mms/{PATHS[rendition.media_type]}/{address.token}", blob, size)
+            stored = await self._upload(rendition, blob, address)
         finally:
             blob.close()
-        stored = _read(answer, _Uploaded)
-        placed = wire.Address(stored.direct_path, address.file_enc_sha256, address.file_length)
-        return Copy(msgspec.json.encode(placed).decode(), stored.expires)
+        return _placed(address, stored.direct_path, stored.expires)
+
+    async def _upload(self, rendition: Rendition, blob: BinaryIO, address: wire.Address) -> "_Uploaded | _Looked":
+        """All of the blob, or what an earlier upload that broke off has left to do."""
+        size, door = encrypted_size(address.file_length), f"/mms/{PATHS[rendition.media_type]}/{address.token}"
+        if size >= RESUMED:
+            looked: _Looked = _read(await self._call("POST", f"{door}?resume=1", b""), _Looked)
+            if looked.resume == "complete":
+                return looked
+            if 0 < (offset := looked.offset) < size and (went_on := await self._go_on(door, blob, offset, size)) is not None:
+                return went_on
+        await asyncio.to_thread(blob.seek, 0)
+        uploaded: _Uploaded = _read(await self._call("POST", door, _body(blob), size), _Uploaded)
+        return uploaded
+
+    async def _go_on(self, door: str, blob: BinaryIO, offset: int, size: int) -> "_Uploaded | None":
+        """From where the network has it; None when it then says that what it has is not ours."""
+        await asyncio.to_thread(blob.seek, offset)
+        try:
+            uploaded: _Uploaded = _read(await self._call("POST", f"{door}?file_offset={offset}", _body(blob), size - offset), _Uploaded)
+        except Fault:
+            return None
+        return uploaded
 
     async def send(self, envelope: Envelope) -> None:
         await self._call("POST", "/wire/messages", wire.envelope_json(envelope, self._config.number))
@@ -91,8 +130,7 @@ class Sandbox:
         looked = _read(answer, _Looked)
         if looked.resume != "complete":
             return None
-        placed = wire.Address(looked.direct_path, address.file_enc_sha256, address.file_length)
-        return Copy(msgspec.json.encode(placed).decode(), looked.expires)
+        return _placed(address, looked.direct_path, looked.expires)
 
     def _seal(self, rendition: Rendition, path: Path) -> tuple[BinaryIO, wire.Address]:
         """Encrypt, and make sure before anything leaves that these were the rendition's bytes. Runs in a thread."""
@@ -102,7 +140,7 @@ class Sandbox:
         blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
         try:
             with self._open(path) as source:
-                sealed = encrypt(source, blob, rendition.media_type, rendition.media_key)
+                sealed = encrypt(source, blob, rendition.media_type, rendition.media_key, rendition.size)
             if sealed.file_sha256.hex() != rendition.sha256:
                 raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
             blob.seek(0)
@@ -112,7 +150,7 @@ class Sandbox:
         except BaseException:
             blob.close()
             raise
-        return blob, wire.Address("", sealed.file_enc_sha256, sealed.file_length)
+        return blob, wire.Address("", sealed.file_enc_sha256, sealed.file_length, sealed.sidecar)
 
     async def _call(self, method: str, path: str, body: bytes | BinaryIO | None = None, size: int | None = None) -> bytes:
         import aiohttp

@@ -27,6 +27,7 @@ REFUSALS = {
     "invalid": UPSTREAM_REFUSED,
     "hash_mismatch": UPSTREAM_REFUSED,
     "upload_refused": UPSTREAM_REFUSED,
+    "wrong_offset": UPSTREAM_REFUSED,
     "wrong_world": WORLD_RESET,
     "not_on_network": NOT_ON_NETWORK,
     "rate_limited": UPSTREAM_BUSY,
@@ -43,6 +44,7 @@ class Address(msgspec.Struct, frozen=True):
     direct_path: str
     file_enc_sha256: bytes
     file_length: int
+    sidecar: bytes | None = None
 
     @property
     def token(self) -> str:
@@ -95,7 +97,9 @@ def envelope_json(envelope: Envelope, sender: str) -> bytes:
 
 def _media_json(placed: Placed) -> dict[str, Any]:
     address = msgspec.json.decode(placed.copy.address, type=Address)
+    sidecar = {} if address.sidecar is None else {"streaming_sidecar": b64encode(address.sidecar).decode()}
     return {
+        **sidecar,
         "type": placed.rendition.media_type,
         "mime_type": placed.mime,
         "media_key": b64encode(placed.rendition.media_key).decode(),
