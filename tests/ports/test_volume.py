@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
 import hashlib
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,8 @@ from satchel.volume.reading import open_plain
 pytestmark = pytest.mark.anyio
 KEY = "shared/0b5c"
 INSTANCE = "host.0badcafe.web.0"
+EXCHANGE = 2
+"""Of renameat2: each takes the place of the other, with no moment in between."""
 ENGINES: dict[str, Callable[[Path], Folder]] = {"folder": lambda root: Folder(root, INSTANCE)}
 ODD_BLOCKS = [
     [],
@@ -230,6 +234,53 @@ async def test_deleting_twice_is_no_error(volume: Volume) -> None:
     await volume.delete(KEY)
     await volume.delete(KEY)
     assert await volume.stat(KEY) is None
+
+
+@contextlib.asynccontextmanager
+async def flickering(root: Path) -> AsyncIterator[None]:
+    """The volume gives way to an empty folder and comes back, all the time, with no moment between the two."""
+    over, elsewhere = threading.Event(), root.parent / "elsewhere"
+    elsewhere.mkdir()
+
+    def flip() -> None:
+        while not over.is_set():
+            for _ in range(2):  # the empty folder comes, and goes
+                assert ctypes.CDLL(None).renameat2(-100, bytes(root), -100, bytes(elsewhere), EXCHANGE) == 0
+
+    flipping = asyncio.create_task(asyncio.to_thread(flip))
+    try:
+        yield
+    finally:
+        over.set()
+        await flipping
+
+
+async def test_a_delete_that_succeeds_has_removed_the_file_though_the_mount_comes_and_goes(volume: Volume, root: Path) -> None:
+    names, told = [f"shared/{number}" for number in range(3000)], []
+    for name in names:
+        (root / name).write_bytes(b"x")
+    async with flickering(root):
+        for name in names:
+            with contextlib.suppress(Later):
+                await volume.delete(name)
+                told.append(name)
+    assert told
+    assert [name for name in told if (root / name).exists()] == []
+
+
+@pytest.mark.parametrize("furnished", [False, True], ids=["empty", "with-folders"])
+async def test_a_put_that_succeeds_is_on_the_volume_though_the_mount_comes_and_goes(volume: Volume, root: Path, furnished: bool) -> None:
+    told = []
+    async with flickering(root):
+        for name in (f"shared/{number}" for number in range(1000)):
+            if furnished:
+                for folder in ("shared", "parts"):
+                    (root / folder).mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(Later, Fault):
+                await volume.put(name, blocks(b"x"), 1)
+                told.append(name)
+    assert told
+    assert [name for name in told if not (root / name).exists()] == []
 
 
 async def test_a_file_that_vanishes_while_it_is_lent_is_gone(volume: Volume) -> None:

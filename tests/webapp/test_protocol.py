@@ -90,3 +90,15 @@ async def test_a_large_body_arrives_whole(dial: Callable[[], "asyncio.Future[Tal
     writer.write(b"POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 5000000\r\n\r\n" + b"z" * 5_000_000)
     assert b'"size":5000000' in await reader.readuntil(b"}}")
     writer.close()
+
+
+async def test_what_cannot_be_read_behind_a_request_does_not_take_the_place_of_its_answer(
+    dial: Callable[[], "asyncio.Future[Talk]"],
+) -> None:
+    reader, writer = await dial()
+    writer.write(b"POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 3\r\n\r\nabcGARBAGE\r\n\r\n")
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"size":3' in answer
+    assert b"400" not in answer
+    writer.close()

@@ -1,5 +1,7 @@
 """/v1/users, and what ends a token: felt at once by another Webapp over the same database."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -142,6 +144,46 @@ async def test_a_logout_ends_that_token_alone_and_on_every_host(fresh: Door, oth
     assert await works(one, other, fresh) == [401, 401]
     assert await works(two, other, fresh) == [404, 404]
     assert error(await other.http.post("/v1/users/logout", headers=one)) == (401, 1005)
+
+
+SAID: dict[tuple[str, str], Any] = {
+    ("POST", PATH): {"username": "ghost", "password": OTHER},
+    ("PUT", f"{PATH}/admin"): {"password": OTHER},
+    ("PATCH", "/v1/settings/application"): {"webhooks": {"url": "http://127.0.0.1:9/"}},
+    ("POST", "/v1/settings/application/media/providers"): [{"name": "shop", "type": "www", "config": {"bearer": "x"}}],
+    ("POST", "/v1/certificates/webhooks/ca"): "-----BEGIN CERTIFICATE-----",
+    ("POST", "/v1/configs/webhook"): {"url": "http://127.0.0.1:9/"},
+    ("POST", "/v1/contacts"): {"contacts": ["12025550111"]},
+    ("POST", "/v1/messages"): {"to": "12025550111", "type": "text", "text": {"body": "x"}},
+    ("PUT", "/v1/messages/gBEG"): {"status": "read"},
+    ("POST", "/_satchel/v1/callbacks/replay"): {"failed": True},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), SAID)
+async def test_a_body_that_comes_slowly_does_not_outlive_its_token(fresh: Door, other: Door, method: str, path: str) -> None:
+    token = await login(fresh, "admin", PASSWORD)
+    body = json.dumps(SAID[method, path]).encode()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:5]
+        assert (await other.http.post("/v1/users/logout", headers=token)).status_code == 200
+        yield body[5:]
+
+    assert (await fresh.http.request(method, path, headers=token, content=slowly())).status_code == 401
+    assert (await fresh.http.get(f"{PATH}/ghost")).status_code == 404
+    settings = (await fresh.http.get("/v1/settings/application")).json()["settings"]["application"]
+    assert not settings.get("webhooks", {}).get("url")
+    await login(fresh, "admin", PASSWORD)
+
+
+async def test_of_two_changes_of_ones_own_password_one_counts_and_the_other_is_told_so(fresh: Door, other: Door) -> None:
+    await add(fresh)
+    mine = await login(fresh)
+    changes = [door.http.put(f"{PATH}/shop", headers=mine, json={"password": f"{OTHER}{at}"}) for at, door in enumerate((fresh, other))]
+    codes = [answer.status_code for answer in await asyncio.gather(*changes)]
+    assert sorted(codes) == [200, 401]
+    await login(fresh, password=f"{OTHER}{codes.index(200)}")
 
 
 async def test_a_new_password_ends_older_tokens_on_every_host_but_not_the_new_one(fresh: Door, other: Door) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from satchel.db import Database, Tx, brake, idempotency, users
 from satchel.domain import passwords
 from satchel.domain import users as names
-from satchel.domain.errors import FORBIDDEN, USER_EXISTS, USER_UNKNOWN, Fault
+from satchel.domain.errors import BAD_CREDENTIALS, FORBIDDEN, USER_EXISTS, USER_UNKNOWN, Fault
 from satchel.domain.users import ADMIN, ROLE_USER
 from satchel.flows import access
 
@@ -20,10 +20,16 @@ async def add(db: Database, name: object, password: object, role: str = ROLE_USE
     raise Fault(USER_EXISTS, "Unable to create user. Already exist?")
 
 
-async def set_password(db: Database, name: str, password: object) -> None:
-    """Give a user another password; the wrong ones of before count no more. Raises `Fault` for one against the rule, or an unknown user."""
+async def set_password(db: Database, name: str, password: object, epoch: int | None = None) -> None:
+    """Give a user another password; the wrong ones of before count no more. Raises `Fault` for one against the rule, or an unknown user.
+
+    `epoch`: of the user who changes its own; whatever ended its tokens since then counts, and this does not.
+    """
     new = await access.hashed(passwords.check(password))
-    await _change(db, name, lambda tx: _change_password(tx, name, new))
+    if epoch is None:
+        await _change(db, name, lambda tx: _change_password(tx, name, new))
+    elif not await db.write(lambda tx: _change_password(tx, name, new, epoch)):
+        raise Fault(BAD_CREDENTIALS, "The password was changed by somebody else in this moment: log in with the new one.")
 
 
 async def remove(db: Database, name: str) -> None:
@@ -56,9 +62,11 @@ def _unknown(name: str) -> Fault:
     return Fault(USER_UNKNOWN, f"There is no user {name!r:.60}.")
 
 
-def _change_password(tx: Tx, name: str, password_hash: str) -> bool:
-    brake.forget(tx, name)
-    return users.change_password(tx, name, password_hash) is not None
+def _change_password(tx: Tx, name: str, password_hash: str, epoch: int | None = None) -> bool:
+    changed = users.change_password(tx, name, password_hash, epoch) is not None
+    if changed:
+        brake.forget(tx, name)
+    return changed
 
 
 def _remove(tx: Tx, name: str) -> bool:

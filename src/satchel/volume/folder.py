@@ -109,13 +109,23 @@ class Folder:
         await self._in_thread(self._begin, part, size, urgent)
         async for blocks in gathered(body, LARGE_BLOCK if size > LARGE else WRITE_BLOCK):
             await self._in_thread(self._go_on, part, blocks, urgent)
-        return await self._in_thread(part.publish, f"{self._at}/{key}")
+        return await self._in_thread(self._publish, part, key)
 
     def _put_small(self, part: Part, key: str, whole: list[bytes], urgent: bool) -> Stored:
         """One visit to a thread: each costs as much as the writing itself."""
         self._begin(part, sum(map(len, whole)), urgent)
         part.write(whole)
-        return part.publish(f"{self._at}/{key}")
+        return self._publish(part, key)
+
+    def _publish(self, part: Part, key: str) -> Stored:
+        """Publish, and look that it is on the volume: the mount may have gone since we began, and come back over what we wrote."""
+        stored = part.publish(f"{self._at}/{key}")
+        with self.marker.held() as root:
+            try:
+                os.stat(key, dir_fd=root, follow_symlinks=False)
+            except FileNotFoundError as error:
+                raise self.marker.missing() from error
+        return stored
 
     def _begin(self, part: Part, size: int, urgent: bool) -> None:
         self._require()
@@ -158,13 +168,14 @@ class Folder:
         return None if opened is None else File(*opened, self._threads)
 
     async def delete(self, key: str) -> None:
-        await self._in_thread(self._require)
         try:
-            await self._in_thread((self._root / key).unlink)
-        except (FileNotFoundError, IsADirectoryError):  # a folder in a file's place is no file of ours
-            pass
+            await self._in_thread(self._unlink, key)
         except OSError as error:
             raise await self._in_thread(self._write_failed, error, key) from error
+
+    def _unlink(self, key: str) -> None:
+        with self.marker.held() as root, contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(key, dir_fd=root)  # a folder in a file's place is no file of ours
 
     async def stat(self, key: str) -> str | None:
         try:

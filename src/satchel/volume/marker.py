@@ -6,6 +6,8 @@ Blocks: the looks run in threads.
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from satchel.domain.errors import VOLUME_MISSING, Later, too_many_files
 from satchel.volume.part import Part
@@ -34,7 +36,7 @@ class Marker:
                 return None
             raise
         try:
-            return os.read(fd, 100).decode("ascii", "replace").strip() or None
+            return _id_in(fd)
         finally:
             os.close(fd)
 
@@ -48,26 +50,33 @@ class Marker:
             return False
 
     def is_there_without(self, key: str) -> bool:
-        """Whether the volume is certainly there and this file certainly is not.
+        """Whether the volume is certainly there and this file certainly is not."""
+        try:
+            with self.held() as root:
+                return not stat.S_ISREG(os.stat(key, dir_fd=root, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            return True
+        except (OSError, Later):
+            return False
 
-        Both are looked up in one and the same open folder: a mount that comes and goes between two looks fools nobody.
+    @contextmanager
+    def held(self) -> Iterator[int]:
+        """The volume's open folder. Raises `Later` where it is not the one we know.
+
+        Who looks a file up in it finds it where the marker was: a mount that comes and goes between two looks fools nobody.
         """
-        try:
-            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            marker = os.open(MARKER, FLAGS, dir_fd=root)
-            with os.fdopen(marker) as file:
-                if file.read().strip() != self._id:
-                    return False
-            return not stat.S_ISREG(os.stat(key, dir_fd=root, follow_symlinks=False).st_mode)
-        except FileNotFoundError as error:
-            return bool(error.filename == key)
-        except OSError:
-            return False
-        finally:
-            os.close(root)
+        with ExitStack() as opened:
+            try:
+                root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                opened.callback(os.close, root)
+                marker = os.open(MARKER, FLAGS, dir_fd=root)
+                opened.callback(os.close, marker)
+                found = _id_in(marker)
+            except OSError as error:
+                raise (too_many_files() if error.errno in {errno.EMFILE, errno.ENFILE} else self.missing()) from error
+            if self._id is None or found != self._id:
+                raise self.missing()
+            yield root
 
     def missing(self) -> Later:
         """What is said while the volume is not the one we know."""
@@ -86,3 +95,7 @@ class Marker:
         except BaseException:
             part.discard()
             raise
+
+
+def _id_in(marker: int) -> str | None:
+    return os.read(marker, 100).decode("ascii", "replace").strip() or None

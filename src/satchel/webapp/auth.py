@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from satchel.db import Database, Tx, settings, tokens, users
@@ -57,6 +57,15 @@ class Gate:
         if not lives:
             raise _ended()
         return found
+
+    async def then(self, headers: Mapping[str, str], said: Awaitable[T]) -> T:
+        """What a request says, if its token still lives when all has been said: a body that comes slowly must not outlive a logout.
+
+        For what follows on `user` or `admin`, which refuse before a body is read. Raises `Fault(BAD_CREDENTIALS)`.
+        """
+        heard = await said
+        await self.user(headers)
+        return heard
 
     def known(self, authorization: bytes) -> Claims | None:
         """What a bearer's token says whose signature was checked lately; whether it still lives is not looked at."""

@@ -82,8 +82,9 @@ class Replays:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.admin(bodies.headers_of(scope))
-        wanted = _wanted(await bodies.members(receive))
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        await gate.admin(headers)
+        wanted = _wanted(await gate.then(headers, bodies.members(receive)))
         made = await replays.replay(self._webapp.ports, wanted)
         await reply({"callbacks": [{"id": one} for one in made]})(scope, receive, send)
 

@@ -17,10 +17,11 @@ class WebhookCa:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admin = await self._webapp.gate.admin(bodies.headers_of(scope))
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        admin = await gate.admin(headers)
         db = self._webapp.ports.db
         if scope["method"] == "POST":
-            pem = _checked(await bodies.whole(receive))
+            pem = _checked(await gate.then(headers, bodies.whole(receive)))
             await db.write(lambda tx: settings.put(tx, settings.WEBHOOK_CA, pem, admin.name))
             await reply()(scope, receive, send)
         elif scope["method"] == "DELETE":

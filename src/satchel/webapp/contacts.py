@@ -20,8 +20,9 @@ class Contacts:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(bodies.headers_of(scope))
-        said = await bodies.members(receive)
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        await gate.user(headers)
+        said = await gate.then(headers, bodies.members(receive))
         wait, force = _waits(said.get("blocking")), _flag(said.get("force_check"))
         checked = await contacts.check(self._webapp.ports, _numbers(said.get("contacts")), wait=wait, force=force)
         await reply({"contacts": [_shown(one) for one in checked]})(scope, receive, send)

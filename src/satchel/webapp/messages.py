@@ -24,7 +24,7 @@ class Messages:
         headers = bodies.headers_of(scope)
         user = await self._webapp.gate.user(headers)
         key = keys.idempotency_key(headers)
-        body = await bodies.whole(receive)
+        body = await self._webapp.gate.then(headers, bodies.whole(receive))
         given = bodies.json_of(body)
         message = parse(given)
         request = Request(user.name, key, hashlib.sha256(b"message\0" + body).hexdigest()) if key else None
@@ -41,8 +41,9 @@ class OneMessage:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.user(bodies.headers_of(scope))
-        said = await bodies.members(receive)
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        await gate.user(headers)
+        said = await gate.then(headers, bodies.members(receive))
         if said.get("status") is None:
             raise Fault(PARAMETER_MISSING, 'status is missing: send {"status": "read"}.')
         if said["status"] != "read":

@@ -150,8 +150,10 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read is told, unless an answer has begun, into whose middle it would go."""
-        if self._is_answering() and self.cycle.response_started:
+        """What cannot be read is told, unless it would go into the middle of an answer, or be taken for that of a request before it."""
+        if self._is_answering() and not self._in_body:
+            self.cycle.keep_alive, self._ended = False, True
+        elif self._is_answering() and self.cycle.response_started:
             self.transport.close()
         else:
             super().send_400_response(msg)

@@ -25,10 +25,11 @@ class Providers:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admin = await self._webapp.gate.admin(bodies.headers_of(scope))
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        admin = await gate.admin(headers)
         db = self._webapp.ports.db
         if scope["method"] == "POST":
-            provider = _read(await bodies.json(receive))
+            provider = _read(await gate.then(headers, bodies.json(receive)))
             await db.write(lambda tx: rows.keep(tx, provider, admin.name))
             await reply()(scope, receive, send)
         else:

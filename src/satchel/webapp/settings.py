@@ -17,10 +17,11 @@ class Application:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admin = await self._webapp.gate.admin(bodies.headers_of(scope))
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        admin = await gate.admin(headers)
         db = self._webapp.ports.db
         if scope["method"] == "PATCH":
-            await application.change(db, await bodies.json(receive), admin.name)
+            await application.change(db, await gate.then(headers, bodies.json(receive)), admin.name)
             await reply()(scope, receive, send)
         elif scope["method"] == "DELETE":
             await application.reset(db, admin.name)
@@ -37,8 +38,9 @@ class Webhook:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        user = await self._webapp.gate.user(bodies.headers_of(scope))
-        url = (await bodies.members(receive)).get("url")
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        user = await gate.user(headers)
+        url = (await gate.then(headers, bodies.members(receive))).get("url")
         if url is None:
             raise Fault(PARAMETER_MISSING, "url is missing: the address that callbacks go to.")
         await application.change(self._webapp.ports.db, {"webhooks": {"url": url}}, user.name)

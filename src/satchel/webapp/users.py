@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from satchel.db.users import User
 from satchel.domain.errors import FORBIDDEN, Fault
 from satchel.domain.users import RESERVED, ROLE_ADMIN
 from satchel.flows import users
@@ -46,8 +47,9 @@ class Users:
         self._webapp = webapp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._webapp.gate.admin(bodies.headers_of(scope))
-        said = await bodies.members(receive)
+        gate, headers = self._webapp.gate, bodies.headers_of(scope)
+        await gate.admin(headers)
+        said = await gate.then(headers, bodies.members(receive))
         name = await users.add(self._webapp.ports.db, said.get("username"), said.get("password"))
         await reply({"users": [{"username": name}]}, self._webapp.config.created)(scope, receive, send)
 
@@ -62,22 +64,25 @@ class OneUser:
         name, db = scope["path_params"]["username"], self._webapp.ports.db
         if name in RESERVED:  # another address, which has one method
             raise wrong_method(scope["method"], scope["path"], "POST")
-        await self._allow(bodies.headers_of(scope), name, alone=scope["method"] == "DELETE")
+        headers = bodies.headers_of(scope)
+        asking = await self._allow(headers, name, alone=scope["method"] == "DELETE")
         answer = {"username": name}
         match scope["method"]:
             case "PUT":
-                await users.set_password(db, name, (await bodies.members(receive)).get("password"))
+                said = await self._webapp.gate.then(headers, bodies.members(receive))
+                await users.set_password(db, name, said.get("password"), asking.epoch if asking.name == name else None)
             case "DELETE":
                 await users.remove(db, name)
             case _:
                 answer["ROLES"] = (await users.find(db, name)).role
         await reply({"users": [answer]})(scope, receive, send)
 
-    async def _allow(self, headers: Mapping[str, str], name: str, alone: bool) -> None:
-        """Administrators may do everything, a user may look at itself and change its password. `alone`: only administrators."""
+    async def _allow(self, headers: Mapping[str, str], name: str, alone: bool) -> User:
+        """Who asks. Administrators may do everything, a user may look at itself and change its password. `alone`: only administrators."""
         asking = await self._webapp.gate.user(headers)
         if asking.role != ROLE_ADMIN and (alone or asking.name != name):
             raise Fault(FORBIDDEN, "Only an administrator may do this to another user, or delete one: log in as admin.")
+        return asking
 
 
 def _new_password(body: bytes) -> Any:
