@@ -1,4 +1,4 @@
-"""What a media is, what was found inside a file. Judged by content, never by a declared mime."""
+"""What a media is, and what was found inside a file. Judged by content, never by a declared mime."""
 
 import re
 from dataclasses import dataclass, field
