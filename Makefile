@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold behave
+.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,7 +44,7 @@ types: setup ## mypy --strict
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
 
-bench: bench-http bench-million bench-cold ## everything that is measured, one after the other
+bench: bench-http bench-million bench-cold bench-remux ## everything that is measured, one after the other
 
 bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.http_peers --write
@@ -54,6 +54,9 @@ bench-million: setup ## the cost of a GET with 1,000,000 media against 1,000
 
 bench-cold: setup ## what a download from a slow, cold disk costs the others (as root: it throttles the disk)
 	@$(BIN)/python -m benchmarks.cold --write
+
+bench-remux: setup ## the cost of a compliant video beside the ffmpeg command (apt-get install ffmpeg)
+	@$(BIN)/python -m benchmarks.remux --write
 
 behave: setup ## how the Webapp answers early refusals, slow clients, ranges and a SIGTERM, as JSON
 	@$(BIN)/python -m benchmarks.behave

@@ -129,14 +129,27 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
         yield looked
 
 
-def isolation(settings: Settings) -> list[str]:
-    """How far the isolation of a post-processing child reaches on this host. Blocks; raises `Later` where no child can be started."""
-    from satchel.postprocess.families import PICTURES
+def coders() -> dict[str, str | None]:
+    """The encoder that makes H.264, AAC and Opus of what is repaired; None where there is none."""
+    from satchel.postprocess.coders import available
+
+    return available()
+
+
+def isolation(settings: Settings) -> dict[str, list[str]]:
+    """How far the isolation of each kind of post-processing child reaches on this host.
+
+    Blocks; raises `Later` where one cannot be started.
+    """
+    from satchel.postprocess.families import FAMILIES
     from satchel.postprocess.worker import Worker
 
-    worker = Worker(PICTURES, settings.postprocess.max_pixels)
-    worker.end()
-    return worker.level
+    reached = {}
+    for family in FAMILIES.values():
+        worker = Worker(family, settings.postprocess.max_pixels)
+        worker.end()
+        reached[family.name] = worker.level
+    return reached
 
 
 async def _settle_volume(settings: Settings, db: Database, folder: Folder) -> None:

@@ -27,7 +27,7 @@ from satchel.flows.preflight import Finding
 from satchel.settings import Settings, SettingsError, load
 
 NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "messages", "admin")
-NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation")
+NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation", "coders")
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 FEW_FILES = 1024
 Findings = dict[str, Finding]
@@ -122,6 +122,8 @@ async def _without_database(settings: Settings, names: tuple[str, ...], bind: st
         found["password"] = await preflight.password()
     if "isolation" in names:
         found["isolation"] = await asyncio.to_thread(isolation, settings)
+    if "coders" in names:
+        found["coders"] = await asyncio.to_thread(coders)
     return found
 
 
@@ -205,12 +207,21 @@ def files() -> Finding:
 
 
 def isolation(settings: Settings) -> Finding:
-    """What a post-processing child gives up on this host."""
+    """What post-processing children give up on this host."""
     try:
         reached = build.isolation(settings)
     except Later as later:
         return Finding("problem", later.details)
-    return Finding("ok", f"a post-processing child has: {', '.join(reached)}")
+    return Finding("ok", "; ".join(f"a child for {family} has: {', '.join(level)}" for family, level in reached.items()))
+
+
+def coders() -> Finding:
+    """What audio and video that cannot go out as they are can be made into."""
+    found = build.coders()
+    if missing := [what for what, name in found.items() if not name]:
+        what = " and ".join(missing)
+        return Finding("warning", f"FFmpeg has no encoder for {what}: what needs it is not sent; install a PyAV whose FFmpeg has one")
+    return Finding("ok", ", ".join(f"{what} by {name}" for what, name in found.items()))
 
 
 def _mark(finding: Finding) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from satchel.domain.errors import NOT_SUPPORTED_YET, TOO_LARGE_TO_SEND, Fault
+from satchel.domain.errors import TOO_LARGE_TO_SEND, Fault
 from satchel.domain.limits import ENCRYPTED_BYTES, MB, encrypted_size, largest_plain
 from satchel.domain.media import Facts
 
@@ -56,6 +56,7 @@ def plan(facts: Facts, media_type: str, rules: Rules) -> Plan:
     and `Fault(TOO_LARGE_TO_SEND)` for what is over the ceiling and may not be repaired.
     """
     from satchel.domain.pictures import plan_image, plan_sticker  # it needs `Plan`
+    from satchel.domain.recordings import plan_recording
 
     policy, most = rules.of(media_type), largest_plain(ENCRYPTED_BYTES[media_type])
     if policy == "off":
@@ -68,8 +69,7 @@ def plan(facts: Facts, media_type: str, rules: Rules) -> Plan:
         case "sticker":
             return plan_sticker(facts, policy, most)
         case _:
-            details = f"Post-processing of {media_type} is not supported yet, only of image and sticker: send it as a document."
-            raise Fault(NOT_SUPPORTED_YET, details)
+            return plan_recording(facts, media_type, policy, most)
 
 
 def too_large(plain: int, media_type: str) -> Fault:

@@ -149,7 +149,7 @@ class Children:
                 job.uses(worker)
                 with worker.within(seconds):
                     reply = converse(worker)
-                self._give_back(worker, reply, job)
+                self._give_back(worker, reply, job, plan)
             except Died:
                 worker.end()
                 if job.stopped:
@@ -183,10 +183,11 @@ class Children:
                 self._idle.remove(worker)
             return worker
 
-    def _give_back(self, worker: Worker, reply: Reply, job: Job) -> None:
-        """Keep the child for the next job, unless it is about to end by itself."""
+    def _give_back(self, worker: Worker, reply: Reply, job: Job, plan: Plan | None) -> None:
+        """Keep the child for the next job, unless it is spent or about to end by itself."""
         job.uses(None)
-        if reply.error in ("", "broken", "unfit"):
+        spent = worker.family.converts_once and plan is not None and plan.action == "convert"
+        if reply.error in ("", "broken", "unfit") and not spent:
             with self._idle_lock:
                 self._idle.append(worker)
         else:

@@ -60,7 +60,7 @@ class Worker:
     def __init__(self, family: Family, max_pixels: int) -> None:
         command = [sys.executable, "-P", "-m", "satchel.postprocess.child", family.name, str(max_pixels)]
         self.family = family
-        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        env = dict(family.environment) | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, bufsize=0, start_new_session=True
