@@ -1,14 +1,19 @@
 """The movable clock: what is due happens in order and as of its time; and what the clock does not do."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from satchel_sandbox import delivery, messages, phone, world
+from satchel_sandbox.envelope import parse
+from satchel_sandbox.store import Store, Tx
+
 from .crypt import seal
 from .node import Node
-from .running import Sandbox, running
+from .running import PHONE, Sandbox, envelope, running
 
 pytestmark = pytest.mark.anyio
 SLOW, LATE = "12025550107", "12025550105"
@@ -99,3 +104,23 @@ async def test_the_answer_waits_for_the_node_but_not_for_ever(sandbox: Sandbox, 
     node.gate.set()
     await sandbox.advance("1s")
     assert [event["offset"] for event in node.events if event["kind"] == "state"][-2:] == [1.0, 2.0]
+
+
+async def test_what_comes_while_others_are_due_waits_behind_them() -> None:
+    store = Store(None)
+
+    def run(tx: Tx) -> list[str]:
+        world.load(tx)
+        phone.change(tx, PHONE, {"online": False})
+        _accept(tx, "first")
+        phone.change(tx, PHONE, {"online": True})
+        delivery.release(tx, PHONE, 10.0)
+        _accept(tx, "second")
+        return [message.id for message in messages.of_state(tx, PHONE, "server")]
+
+    assert await store.write(run) == ["first", "second"]
+    await store.close()
+
+
+def _accept(tx: Tx, message_id: str) -> None:
+    delivery.accept(tx, parse(json.dumps(envelope(message_id, None)).encode()), 10.0)

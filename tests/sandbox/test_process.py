@@ -100,9 +100,9 @@ sys.exit(run(Options(0, sys.argv[2], "a-secret-for-tests", Path(sys.argv[1])),
              lambda ports: dataclasses.replace(ports, **{port: Killing(getattr(ports, port), method, calls, when)})))
 """
 
-# The writes of one message: 1 the world, 2 the confirmed state, 3 the uploaded copy, 4 the intake, then the phone's steps among
-# confirmed upstream events. Wherever the process dies, the sender repeats what was not answered, as the node does.
-ALL = [f"store:write:{n}:{when}" for n in range(3, 10) for when in ("before", "after")]
+# The writes of one message: the world, the agenda's first look and the confirmed state, the uploaded copy, the intake that delivers at
+# once, then the finished download among confirmed upstream events. Wherever the process dies, the sender repeats what was not answered.
+ALL = [f"store:write:{n}:{when}" for n in range(3, 9) for when in ("before", "after")]
 ALL += [f"vault:put:1:{when}" for when in ("before", "after")] + ["poster:post:2:after", "poster:post:3:after"]
 ALWAYS = ("store:write:3:before", "store:write:4:after", "store:write:6:after", "poster:post:2:after")
 
