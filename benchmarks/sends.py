@@ -56,10 +56,10 @@ class Told:
 
 
 class Bench:
-    """A running `satchel dev`."""
+    """A running `satchel dev`, whose process has this `pid`."""
 
-    def __init__(self, http: aiohttp.ClientSession, sandbox: str, told: Told, folder: Path) -> None:
-        self.http, self.sandbox, self.told, self.folder = http, sandbox, told, folder
+    def __init__(self, http: aiohttp.ClientSession, sandbox: str, told: Told, folder: Path, pid: int) -> None:
+        self.http, self.sandbox, self.told, self.folder, self.pid = http, sandbox, told, folder, pid
         self._numbers = itertools.count(1)
 
     def number(self) -> str:
@@ -92,9 +92,9 @@ class Bench:
 
     async def callbacks(self, count: int, latency: float) -> float:
         """Callbacks a second to a slow receiver, of so many that wait."""
-        await asyncio.to_thread(_put_down, self.folder, count)
         self.told.latency, before = latency, self.told.count
         began = time.perf_counter()
+        await asyncio.to_thread(_put_down, self.folder, count)
         await self.told.until(lambda: self.told.count >= before + count)
         self.told.latency = 0.0
         return count / (time.perf_counter() - began)
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 async def _measured(options: argparse.Namespace, folder: Path) -> list[Row]:
-    async with _running(folder) as bench:
+    async with running(folder) as bench:
         small = await bench.upload(picture(200_000))
         await bench.latency(small)
         waits = [await bench.latency(await bench.upload(picture(200_000))) for _ in range(31)]
@@ -170,8 +170,9 @@ def _put_down(folder: Path, count: int) -> None:
 
 
 @asynccontextmanager
-async def _running(folder: Path) -> AsyncIterator[Bench]:
+async def running(folder: Path) -> AsyncIterator[Bench]:
     told, port = Told(), free_port()
+    folder.mkdir(exist_ok=True)
     receiver = web.Application()
     receiver.router.add_post("/hook", told.take)
     runner = web.AppRunner(receiver, access_log=None)
@@ -186,7 +187,7 @@ async def _running(folder: Path) -> AsyncIterator[Bench]:
         async with aiohttp.ClientSession(
             state["url"], headers=headers, raise_for_status=True, connector=aiohttp.TCPConnector(limit=0)
         ) as http:
-            yield Bench(http, state["sandbox_url"], told, folder)
+            yield Bench(http, state["sandbox_url"], told, folder, node.pid)
     finally:
         node.terminate()
         node.wait()

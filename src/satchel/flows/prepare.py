@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from satchel.db import CommitUnknown, renditions
-from satchel.domain.errors import CONTENT_MISMATCH, MEDIA_CHANGED, MEDIA_GONE, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED, Fault, storage_fault
+from satchel.domain.errors import (
+    CONTENT_MISMATCH,
+    MEDIA_CHANGED,
+    MEDIA_GONE,
+    MEDIA_UNREADABLE,
+    TOO_LARGE_TO_SEND,
+    TYPE_NOT_ACCEPTED,
+    Fault,
+    storage_fault,
+)
 from satchel.domain.media import Facts, Media, Refusal, Rendition
 from satchel.domain.plans import Plan, plan
 from satchel.flows import Ports
@@ -18,7 +27,7 @@ from satchel.flows.media_node import key_of
 from satchel.flows.steps import Timeline
 from satchel.observe.metrics import process_seconds
 
-LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TYPE_NOT_ACCEPTED}
+LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED}
 """Situations that lie in the bytes themselves: kept, so that ten thousand sends of one bad file probe it once."""
 BLOCK = 256 * 1024
 
