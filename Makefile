@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux behave
+.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,7 +44,7 @@ types: setup ## mypy --strict
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
 
-bench: bench-http bench-million bench-cold bench-remux ## everything that is measured, one after the other
+bench: bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends ## everything that is measured, one after the other
 
 bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.http_peers --write
@@ -57,6 +57,15 @@ bench-cold: setup ## what a download from a slow, cold disk costs the others (as
 
 bench-remux: setup ## the cost of a compliant video beside the ffmpeg command (apt-get install ffmpeg)
 	@$(BIN)/python -m benchmarks.remux --write
+
+bench-encrypt: setup ## 100 MiB encrypted, beside openssl and npm's baileys
+	@$(BIN)/python -m benchmarks.encrypt --write
+
+bench-pictures: setup ## what a picture costs on its way out, beside npm's sharp
+	@$(BIN)/python -m benchmarks.pictures --write
+
+bench-sends: setup ## messages and callbacks a second through a whole satchel dev
+	@$(BIN)/python -m benchmarks.sends --write
 
 behave: setup ## how the Webapp answers early refusals, slow clients, ranges and a SIGTERM, as JSON
 	@$(BIN)/python -m benchmarks.behave

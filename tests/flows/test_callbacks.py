@@ -111,6 +111,28 @@ async def test_an_endpoint_that_is_away_is_paused_and_everybody_is_told_when_it_
     server.close()
 
 
+async def test_thousands_that_wait_all_arrive_in_order_for_each_contact(ports: Ports) -> None:
+    port, contacts, each = free_port(), [f"1202555{n:04}" for n in range(50)], 40
+    patch = {"webhooks": {"url": f"http://127.0.0.1:{port}/"}, "callback_backoff_delay_ms": 100, "max_callback_backoff_delay_ms": 200}
+    await application.change(ports.db, patch, "admin")
+    for number in range(each):
+        news = [News(f"status:{contact}:{number}", contact, {"c": contact, "n": number}) for contact in contacts]
+        await ports.db.write(partial(callbacks.put_down, news=news, url_set=True))
+    worker, task = await running(ports)
+    while not (await ports.db.read(endpoints.find)).failures:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.take, "127.0.0.1", port)
+    while await ports.db.read(lambda tx: tx.one("SELECT 1 FROM callback WHERE state = 'waiting' LIMIT 1")):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    worker.stop()
+    await task
+    server.close()
+    told = [json.loads(body) for body in receiver.bodies]
+    for contact in contacts:
+        assert [one["n"] for one in told if one["c"] == contact] == list(range(each))
+
+
 async def test_refusals_hold_back_their_own_contact_only(ports: Ports, receiver: Receiver) -> None:
     receiver.answers = [REFUSED, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
     await application.change(ports.db, {"webhooks": {"url": receiver.url}, "callback_backoff_delay_ms": 200}, "admin")
