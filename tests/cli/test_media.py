@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ..journeys.running import eventually, free_port
+from ..postprocess.pictures import jpeg, png, scene
 from .dev import SATCHEL, Dev, environment, satchel
 from .slow import SlowRoad
 
@@ -246,3 +247,48 @@ def test_a_client_command_loads_little(dev: Dev, command: list[str]) -> None:
     loaded = set(done.stdout.rpartition("loaded ")[2].split())
     assert HEAVY & loaded == set()
     assert len(loaded) < 340
+
+
+def test_check_tells_a_line_a_file_and_ends_with_6_where_one_would_be_refused(dev: Dev) -> None:
+    folder = dev.folder / "check"
+    folder.mkdir()
+    (folder / "ok.jpg").write_bytes(jpeg())
+    (folder / "note.txt").write_text("hello")
+    before = satchel("media", "ls", "--quiet", cwd=dev.folder).stdout
+    names = [f"check/{name}" for name in ("ok.jpg", "note.txt")]
+    fine = satchel("media", "check", *names, cwd=dev.folder)
+    assert (fine.returncode, fine.stderr) == (0, "")
+    assert [line.split()[0] for line in fine.stdout.splitlines()] == ["ok.jpg", "note.txt"]
+    assert all(line.endswith("  OK") for line in fine.stdout.splitlines())
+    assert "image/jpeg 48×32  → kept as image" in fine.stdout
+    refused = satchel("media", "check", *names, "--as", "image", cwd=dev.folder)
+    assert refused.returncode == 6
+    assert re.search(r"^note\.txt  text/plain  as image  5 bytes  REFUSED\n +.*\(code 1000\)$", refused.stdout, re.MULTILINE)
+    assert satchel("media", "ls", "--quiet", cwd=dev.folder).stdout == before
+
+
+def test_check_shows_changes_and_speaks_json(dev: Dev) -> None:
+    picture = scene(mode="RGBA")
+    picture.putpixel((1, 1), (0, 0, 0, 0))
+    (dev.folder / "clear.png").write_bytes(png(picture))
+    told = satchel("media", "check", "clear.png", cwd=dev.folder)
+    assert told.returncode == 0
+    first, second = told.stdout.splitlines()
+    assert "image/png 48×32 alpha  → image/jpeg as image" in first
+    assert first.endswith("  OK (changed)")
+    assert second.strip().startswith("convert: transparent pixels")
+    (report,) = json.loads(satchel("media", "check", "clear.png", "--json", cwd=dev.folder).stdout)["reports"]
+    assert (report["file"], report["verdict"], report["detected"]["alpha"]) == ("clear.png", "changed", True)
+    assert "meta" not in report
+
+
+def test_check_goes_on_after_a_file_that_the_node_does_not_take_and_not_without_a_node(dev: Dev) -> None:
+    (dev.folder / "nothing.txt").write_bytes(b"")
+    (dev.folder / "some.txt").write_text("hello")
+    partly = satchel("media", "check", "nothing.txt", "some.txt", "--json", cwd=dev.folder)
+    assert (partly.returncode, [report["file"] for report in json.loads(partly.stdout)["reports"]]) == (6, ["some.txt"])
+    assert json.loads(partly.stderr)["errors"][0]["details"].startswith("nothing.txt: The body is empty")
+    nobody = satchel(
+        "media", "check", "some.txt", "nothing.txt", "--url", f"http://127.0.0.1:{free_port()}", "--token", "x", cwd=dev.folder
+    )
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (8, 1)

@@ -341,6 +341,28 @@ async def test_scratch_is_a_free_path_and_what_is_there_at_the_end_is_removed(vo
     assert parts(root) == []
 
 
+async def test_a_body_aside_lies_at_a_path_for_as_long_as_it_is_needed(volume: Volume, root: Path) -> None:
+    async with volume.aside(blocks(b"x" * 300_000, b"y")) as path:
+        assert path.read_bytes() == b"x" * 300_000 + b"y"
+        assert parts(root) == [path]
+    with pytest.raises(KeyError):
+        async with volume.aside(blocks(b"x"), 1):
+            raise KeyError
+    assert parts(root) == []
+
+
+async def test_a_body_aside_that_breaks_off_or_does_not_fit_leaves_nothing(volume: Volume, root: Path) -> None:
+    async def breaks() -> AsyncIterator[bytes]:
+        yield b"x" * 600_000
+        raise Fault(UPLOAD_BROKEN_OFF, "gone")
+
+    async with refused(VOLUME_FULL), volume.aside(blocks(b"x"), 1 << 60):
+        pass
+    async with refused(UPLOAD_BROKEN_OFF), volume.aside(breaks()):
+        pass
+    assert parts(root) == []
+
+
 async def test_a_spool_has_no_name_and_gives_back_what_was_written(volume: Volume, root: Path) -> None:
     with volume.spool() as spool:
         spool.write(b"x" * 100_000)
@@ -496,6 +518,8 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
     async with put_off():
         await volume.delete(KEY)
     async with put_off(), volume.scratch():
+        pass
+    async with put_off(), volume.aside(blocks(b"x")):
         pass
     async with put_off():
         volume.spool()

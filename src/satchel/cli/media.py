@@ -1,4 +1,4 @@
-"""`satchel media`: upload, get and remove over HTTP; what lists is in listing.py."""
+"""`satchel media`: upload, get and remove over HTTP; what lists is in listing.py, what looks before a send in check.py."""
 
 import contextlib
 import sys
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import rich_click as click
 
 from satchel.cli import listing, say
+from satchel.cli.check import check
 from satchel.cli.options import json_option
 from satchel.cli.progress import Bar
 from satchel.cli.target import client_options, failure_of
@@ -25,6 +26,7 @@ def media() -> None:
 
 media.add_command(listing.ls)
 media.add_command(listing.info)
+media.add_command(check)
 
 
 @media.command(epilog="Example: satchel media upload photo.jpg")

@@ -14,7 +14,7 @@ from satchel.client.connection import Unreachable, connect
 from satchel.client.transport import ClientError, FileUnreadable, Moved, Target, Transport, Watched, unwatched
 
 __all__ = ["Client", "ClientError", "Download", "FileUnreadable", "Media", "Page", "Target", "Unreachable", "Uploaded", "connect"]
-LISTING, CALLBACKS = "/_satchel/v1/media", "/_satchel/v1/callbacks"
+LISTING, CALLBACKS, PREFLIGHT = "/_satchel/v1/media", "/_satchel/v1/callbacks", "/_satchel/v1/preflight"
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,18 @@ class Client:
 
     def upload(self, path: Path, mime: str | None = None, moved: Moved = unwatched) -> Uploaded:
         """Store a file, streamed. `mime`: guessed from the name unless given. Raises `FileUnreadable`."""
-        mime = mime or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            headers = {"Content-Type": mime, "Content-Length": str(size)}
-            answer = self._transport.json("POST", "/v1/media", Watched(file, size, moved), headers)
+        mime = _mime(path, mime)
+        answer, size = self._post("/v1/media", path, mime, moved)
         return Uploaded(str(answer["media"][0]["id"]), mime, size)
+
+    def preflight(self, path: Path, media_type: str | None = None, mime: str | None = None, moved: Moved = unwatched) -> dict[str, Any]:
+        """What would become of a file sent as this type, or as what its content says; the node keeps nothing. Raises `FileUnreadable`.
+
+        `mime`: guessed from the name unless given.
+        """
+        query = f"?{urlencode({'as': media_type})}" if media_type else ""
+        answer, _ = self._post(f"{PREFLIGHT}{query}", path, _mime(path, mime), moved)
+        return {name: value for name, value in answer.items() if name != "meta"}
 
     @contextmanager
     def get(self, media_id: str) -> Iterator[Download]:
@@ -140,6 +146,13 @@ class Client:
         said = self._transport.json("GET", f"{CALLBACKS}/feed?{urlencode(given)}")
         return list(said["callbacks"]), int(said["cursor"])
 
+    def _post(self, address: str, path: Path, mime: str, moved: Moved) -> tuple[dict[str, Any], int]:
+        """The answer to a file, streamed, and its size in bytes."""
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            headers = {"Content-Type": mime, "Content-Length": str(size)}
+            return self._transport.json("POST", address, Watched(file, size, moved), headers), size
+
     def _send(self, message: dict[str, Any]) -> str:
         return str(self._transport.json("POST", "/v1/messages", json.dumps(message).encode())["messages"][0]["id"])
 
@@ -149,6 +162,10 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise FileUnreadable(str(path), error.strerror) from error
+
+
+def _mime(path: Path, given: str | None) -> str:
+    return given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 def _media(media_id: str) -> str:

@@ -58,9 +58,9 @@ async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uplo
     Raises `Fault` for an empty body, one over the ceiling, one that does not fit on the volume (both judged before a byte is read
     where the length is known), one that is not what was said of it.
     """
-    _check_size(said.declared or 0, ports.limits.upload)
+    check_size(said.declared or 0, ports.limits.upload)
     media_id = str(uuid.uuid4())
-    stored = await ports.volume.put(key_of(media_id), _capped(body, ports.limits.upload), said.declared)
+    stored = await ports.volume.put(key_of(media_id), capped(body, ports.limits.upload), said.declared)
     media = Media(media_id, said.mime, stored.size, stored.sha256, stored.stamp)
     try:
         _check_digest(said, stored)
@@ -98,6 +98,25 @@ async def bury(ports: Ports) -> None:
             log.warning("not_buried", media_id=media.id, error=str(error))  # the row stays `deleting`, and we come again
 
 
+async def capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[bytes]:
+    """The body, which may have so many bytes. Raises `Fault(UPLOAD_TOO_LARGE | EMPTY_UPLOAD)`."""
+    size = 0
+    async for block in body:
+        size += len(block)
+        check_size(size, ceiling)
+        yield block
+    if not size:
+        raise Fault(EMPTY_UPLOAD, "The body is empty: send the bytes of the file as the body (curl --data-binary @file).")
+
+
+def check_size(size: int, ceiling: int) -> None:
+    """Raise `Fault(UPLOAD_TOO_LARGE)` for more bytes than an upload may have."""
+    if size > ceiling:
+        raise Fault(
+            UPLOAD_TOO_LARGE, f"The upload has more than the limit of {shown_size(ceiling)} ({ceiling} bytes): send a smaller file."
+        )
+
+
 def unknown(media_id: str) -> Fault:
     """No media of this id for anybody who asks."""
     return Fault(MEDIA_UNKNOWN, f"There is no media {media_id[:64]}: it was never uploaded here, or it was deleted. Upload the file again.")
@@ -128,23 +147,6 @@ def _buried(tx: Tx, media: Media) -> list[str]:
     files = renditions.of_source(tx, media.sha256)
     renditions.forget(tx, media.sha256)
     return files
-
-
-async def _capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for block in body:
-        size += len(block)
-        _check_size(size, ceiling)
-        yield block
-    if not size:
-        raise Fault(EMPTY_UPLOAD, "The body is empty: send the bytes of the file as the body (curl --data-binary @file).")
-
-
-def _check_size(size: int, ceiling: int) -> None:
-    if size > ceiling:
-        raise Fault(
-            UPLOAD_TOO_LARGE, f"The upload has more than the limit of {shown_size(ceiling)} ({ceiling} bytes): send a smaller file."
-        )
 
 
 def _check_digest(said: Upload, stored: Stored) -> None:

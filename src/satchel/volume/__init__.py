@@ -160,5 +160,8 @@ class Volume(Protocol):
     def scratch(self) -> AbstractAsyncContextManager[Path]:
         """A path on local disk at which nothing exists yet; whatever is there at the end of the context is removed."""
 
+    def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AbstractAsyncContextManager[Path]:
+        """A path on local disk with the whole body, removed at the end of the context: nobody's media, judged like a `put`."""
+
     def spool(self) -> BinaryIO:
         """An open temporary file that has no name and leaves nothing behind. Blocks: call it in a thread."""

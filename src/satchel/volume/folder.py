@@ -106,10 +106,13 @@ class Folder:
             raise
 
     async def _put_blocks(self, part: Part, key: str, body: AsyncIterator[bytes], size: int, urgent: bool) -> Stored:
+        await self._fill(part, body, size, urgent)
+        return await self._in_thread(self._publish, part, key)
+
+    async def _fill(self, part: Part, body: AsyncIterator[bytes], size: int, urgent: bool) -> None:
         await self._in_thread(self._begin, part, size, urgent)
         async for blocks in gathered(body, LARGE_BLOCK if size > LARGE else WRITE_BLOCK):
             await self._in_thread(self._go_on, part, blocks, urgent)
-        return await self._in_thread(self._publish, part, key)
 
     def _put_small(self, part: Part, key: str, whole: list[bytes], urgent: bool) -> Stored:
         """One visit to a thread: each costs as much as the writing itself."""
@@ -222,6 +225,19 @@ class Folder:
             yield path
         finally:
             await self._in_thread(path.unlink, True)
+
+    @asynccontextmanager
+    async def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AsyncIterator[Path]:
+        path = self._part_path(str(uuid.uuid4()))
+        part = Part(path, durable=False)
+        try:
+            try:
+                await self._fill(part, body, size or 0, urgent=False)
+            except OSError as error:
+                raise await self._in_thread(self._write_failed, error, "a file to look into") from error
+            yield Path(path)
+        finally:
+            await asyncio.shield(self._in_thread(part.discard))
 
     def spool(self) -> BinaryIO:
         self._require_room()

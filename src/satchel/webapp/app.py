@@ -25,6 +25,7 @@ from satchel.webapp.listing import MediaListing, OneListed
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages, OneMessage
 from satchel.webapp.openapi import Document
+from satchel.webapp.preflight import Preflight
 from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
@@ -63,6 +64,7 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/", Live(), methods=["GET"]),
         Route("/_satchel/v1/media", MediaListing(webapp), methods=["GET"]),
         Route("/_satchel/v1/media/{id:path}", OneListed(webapp), methods=["GET"]),
+        Route("/_satchel/v1/preflight", Preflight(webapp), methods=["POST"]),
         Route("/_satchel/v1/callbacks", Callbacks(webapp), methods=["GET"]),
         Route("/_satchel/v1/callbacks/feed", Feed(webapp), methods=["GET"]),
         Route("/_satchel/v1/callbacks/replay", Replays(webapp), methods=["POST"]),
