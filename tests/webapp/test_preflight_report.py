@@ -13,6 +13,7 @@ from satchel.flows import users
 
 from ..conftest import PHOTO, Place
 from ..postprocess.pictures import jpeg, png, saved, scene
+from ..postprocess.recordings import mp4
 from .conftest import Door, opened
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +102,22 @@ async def test_over_the_ceiling_is_refused_with_1014_to_the_byte(tmp_path: Any, 
     assert (found["verdict"], [problem["code"] for problem in found["problems"]]) == (("refused", [1014]) if more else ("ok", []))
 
 
+async def test_where_nothing_is_stripped_the_metadata_count(tmp_path: Any) -> None:
+    place = Place(tmp_path, {"SATCHEL_DATABASE__KIND": "sqlite", "SATCHEL_POSTPROCESS__STICKER": "off"})
+    async with opened(place) as door:
+        found = await report(door, jpeg() + bytes(ENCRYPTED_BYTES["sticker"]), "sticker")
+    assert (found["verdict"], found["problems"][0]["code"]) == ("refused", 1014)
+
+
+async def test_a_recording_is_described_by_its_streams(door: Door) -> None:
+    found = await report(door, mp4(layout="stereo"), mime="video/mp4")
+    detected = {name: found["detected"][name] for name in ("container", "codecs", "channels")}
+    assert (found["verdict"], found["as"], detected) == ("ok", "video", {"container": "mp4", "codecs": ["h264", "aac"], "channels": 2})
+    assert found["detected"]["duration"] > 0
+    assert found["detected"]["w"] > found["detected"]["h"] > 0
+    assert "alpha" not in found["detected"]
+
+
 @pytest.mark.parametrize(
     ("body", "media_type"),
     [
@@ -154,6 +171,11 @@ async def test_over_the_ceiling_of_uploads_is_413_and_leaves_nothing(tmp_path: A
         answer = await door.http.post(URL, content=bytes(1200) if told else blocks(), headers={"Content-Type": "a/b"})
         assert (answer.status_code, answer.headers["satchel-error"]) == (413, "upload-too-large")
         assert nothing_is_left(door)
+
+
+async def test_a_length_over_the_ceiling_is_refused_whatever_comes(door: Door) -> None:
+    answer = await door.http.post(URL, content=b"x", headers={"Content-Type": "a/b", "Content-Length": str(1 << 30)})
+    assert (answer.status_code, answer.headers["satchel-error"]) == (413, "upload-too-large")
 
 
 # Ends before the end
