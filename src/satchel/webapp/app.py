@@ -28,6 +28,7 @@ from satchel.webapp.openapi import Document
 from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
+from satchel.webapp.sent import OneSent, Retry, SentMessages
 from satchel.webapp.settings import Application, Webhook
 from satchel.webapp.unserved import is_unserved
 from satchel.webapp.upstream_events import UpstreamEvents
@@ -63,6 +64,9 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/", Live(), methods=["GET"]),
         Route("/_satchel/v1/media", MediaListing(webapp), methods=["GET"]),
         Route("/_satchel/v1/media/{id:path}", OneListed(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages", SentMessages(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages/{id}", OneSent(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages/{id}/retry", Retry(webapp), methods=["POST"]),
         Route("/_satchel/v1/callbacks", Callbacks(webapp), methods=["GET"]),
         Route("/_satchel/v1/callbacks/feed", Feed(webapp), methods=["GET"]),
         Route("/_satchel/v1/callbacks/replay", Replays(webapp), methods=["POST"]),
