@@ -15,6 +15,7 @@ COMMANDS = {
     "token": "satchel.cli.token:token",
     "media": "satchel.cli.media:media",
     "send": "satchel.cli.send:send",
+    "message": "satchel.cli.message:message",
     "sandbox": "satchel.cli.sandbox:sandbox",
     "config": "satchel.cli.config:config",
     "webhook": "satchel.cli.webhook:webhook",

@@ -14,7 +14,8 @@ from satchel.client.connection import Unreachable, connect
 from satchel.client.transport import ClientError, FileUnreadable, Moved, Target, Transport, Watched, unwatched
 
 __all__ = ["Client", "ClientError", "Download", "FileUnreadable", "Media", "Page", "Target", "Unreachable", "Uploaded", "connect"]
-LISTING, CALLBACKS, PREFLIGHT = "/_satchel/v1/media", "/_satchel/v1/callbacks", "/_satchel/v1/preflight"
+LISTING, CALLBACKS, SENT = "/_satchel/v1/media", "/_satchel/v1/callbacks", "/_satchel/v1/messages"
+PREFLIGHT = "/_satchel/v1/preflight"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,21 @@ class Client:
     def send_text(self, to: str, body: str, preview_url: bool = False) -> str:
         """Send a text to a number; the message id."""
         return self._send({"to": to, "type": "text", "text": {"body": body}, "preview_url": preview_url})
+
+    def messages(self, page_size: int = 100, **filters: str) -> Iterator[list[dict[str, Any]]]:
+        """What was sent, the newest first, a request a page. `filters`: state, to, type. A page may be empty before the last one."""
+        query: str | None = urlencode({"limit": page_size, **filters})
+        while query is not None:
+            said, query = self._transport.page("GET", f"{SENT}?{query}")
+            yield list(said["messages"])
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        """One, with its steps, its statuses and its callbacks."""
+        return dict(self._transport.json("GET", f"{SENT}/{quote(message_id, safe='')}")["messages"][0])
+
+    def retry(self, message_id: str) -> dict[str, Any]:
+        """Send one again that failed before the network had it. For administrators."""
+        return dict(self._transport.json("POST", f"{SENT}/{quote(message_id, safe='')}/retry")["messages"][0])
 
     def callbacks(self, state: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """What the business was told, the newest first. `state`: waiting, done, dead or unsent. For administrators, as all of these."""

@@ -191,6 +191,13 @@ def find(tx: Tx, callback_id: str) -> Told | None:
     return None if row is None else Told(*row)
 
 
+def about(tx: Tx, causes: Sequence[str]) -> list[tuple[Told, list[Attempt]]]:
+    """The callbacks that have these causes and their replays, with their attempts, in their order."""
+    found = [Told(*row) for cause in causes for row in tx.all(f"SELECT {COLUMNS} FROM callback WHERE cause = :cause", cause=cause)]
+    replays = [Told(*row) for told in found for row in tx.all(f"SELECT {COLUMNS} FROM callback WHERE replay_of = :id", id=told.id)]
+    return [(told, attempts(tx, told.id)) for told in sorted(found + replays, key=lambda told: told.seq)]
+
+
 def by_cause(tx: Tx, cause: str) -> str:
     """The id of the callback that a cause has."""
     row = tx.one("SELECT id FROM callback WHERE cause = :cause", cause=cause)

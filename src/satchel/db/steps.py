@@ -22,10 +22,17 @@ def write(tx: Tx, message_id: str, steps: Sequence[Step]) -> None:
 
 
 def of_message(tx: Tx, message_id: str) -> list[Step]:
-    """A timeline in the order in which its steps began, `accepted` first: a shared preparation may have begun before it."""
+    """A timeline in the order in which its steps began, `accepted` first: a shared preparation may have begun before it.
+
+    A message that was tried again was accepted again: what came before stays before.
+    """
     rows = tx.all("SELECT json FROM step WHERE message_id = :id ORDER BY n", id=message_id)
-    steps = [step for row in rows for step in decoded(row[0])]
-    return sorted(steps, key=lambda step: (step.step != "accepted", step.at))
+    told: list[tuple[int, Step]] = []
+    turn = 0
+    for step in (step for row in rows for step in decoded(row[0])):
+        turn += step.step == "accepted"
+        told.append((turn, step))
+    return [step for _, step in sorted(told, key=lambda one: (one[0], one[1].step != "accepted", one[1].at))]
 
 
 def encoded(steps: Sequence[Step]) -> str:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from satchel.domain import templates
 from satchel.domain.errors import (
@@ -53,6 +54,12 @@ class Outgoing:
     def media_type(self) -> str | None:
         """What its media goes out as; None for a message without one."""
         return self.header or (self.type if self.type in MEDIA_TYPES else None)
+
+
+def shown_link(link: str) -> str:
+    """A link as people may see it: without its query and its credentials, which may be secrets."""
+    parts = urlsplit(link)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
 def parse(given: Any) -> Outgoing:

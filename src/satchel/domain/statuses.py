@@ -30,6 +30,12 @@ class Status:
         return f"status:{self.message_id}:{self.status}{again}"
 
 
+def causes(message_id: str, attempts: int) -> list[str]:
+    """What the callbacks of a message's statuses are made for, its first hundred failures among them. `attempts`: from 1."""
+    first = [Status(message_id, "", status, 0.0).cause for status in ORDER]
+    return first + [Status(message_id, "", "failed", 0.0, attempt=attempt).cause for attempt in range(2, min(attempts, 100) + 1)]
+
+
 def errors_of(fault: Fault) -> list[dict[str, Any]]:
     """A fault as the `errors` array of the contract."""
     return [{"code": fault.situation.code, "title": fault.situation.title, "details": fault.details}]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from satchel.domain.errors import LINK_FAILED, LINK_TOO_LARGE, Fault, Later
+from satchel.domain.messages import shown_link
 from satchel.domain.quantities import shown_size
 from satchel.egress.guard import Guard
 
@@ -61,8 +62,7 @@ class _Way:
     """On the way to a link. `shown`: without its query, which may be a secret; `blocked`: an address that may not be dialled."""
 
     def __init__(self, link: str) -> None:
-        parts = urlsplit(link)
-        self.link, self.shown = link, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+        self.link, self.shown = link, shown_link(link)
         self.blocked = ""
 
     @contextmanager

@@ -29,6 +29,7 @@ from satchel.webapp.preflight import Preflight
 from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
+from satchel.webapp.sent import OneSent, Retry, SentMessages
 from satchel.webapp.settings import Application, Webhook
 from satchel.webapp.unserved import is_unserved
 from satchel.webapp.upstream_events import UpstreamEvents
@@ -64,6 +65,9 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/", Live(), methods=["GET"]),
         Route("/_satchel/v1/media", MediaListing(webapp), methods=["GET"]),
         Route("/_satchel/v1/media/{id:path}", OneListed(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages", SentMessages(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages/{id}", OneSent(webapp), methods=["GET"]),
+        Route("/_satchel/v1/messages/{id}/retry", Retry(webapp), methods=["POST"]),
         Route("/_satchel/v1/preflight", Preflight(webapp), methods=["POST"]),
         Route("/_satchel/v1/callbacks", Callbacks(webapp), methods=["GET"]),
         Route("/_satchel/v1/callbacks/feed", Feed(webapp), methods=["GET"]),

@@ -67,7 +67,7 @@ class OneCallback:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._webapp.gate.admin(bodies.headers_of(scope))
-        callback_id = scope["path_params"]["id"]
+        callback_id = scope["path_params"]["id"].replace("\0", "")
         found = await self._webapp.ports.db.read(lambda tx: (rows.find(tx, callback_id), rows.attempts(tx, callback_id)))
         if found[0] is None:
             raise Fault(NOT_FOUND, f"There is no callback {callback_id[:64]}: GET the list for those there are.")

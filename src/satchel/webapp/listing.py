@@ -16,10 +16,9 @@ from satchel.db import Tx, listing, settings
 from satchel.db.listing import Listed, Page, Place, Wanted
 from satchel.domain.errors import PARAMETER_INVALID, Fault, Later
 from satchel.flows import media_node
-from satchel.webapp import Webapp, bodies
+from satchel.webapp import Webapp, bodies, queries
 from satchel.webapp.replies import reply
 
-LIMIT, MOST = 100, 1000
 DIRECTIONS = ("up", "in", "link")
 MIME = re.compile(r"[!#$&^_.+a-z0-9-]+/(?:\*|[!#$&^_.+a-z0-9-]+)", re.ASCII | re.IGNORECASE)
 
@@ -90,26 +89,8 @@ def _shown(media: Listed, webapp: Webapp) -> dict[str, Any]:
 
 def _read(asked: QueryParams) -> tuple[int, Place | None, Wanted]:
     """Limit, cursor and filter. Raises `Fault(PARAMETER_INVALID)` that names the parameter."""
-    values: dict[str, Any] = {}
-    for name, text in asked.multi_items():
-        if name not in PARAMETERS:
-            raise Fault(PARAMETER_INVALID, f"The parameter {name[:40]} is unknown: a list takes {', '.join(PARAMETERS)}.")
-        if name in values:
-            raise Fault(PARAMETER_INVALID, f"The parameter {name} is given twice: give it once.")
-        values[name] = PARAMETERS[name](text)
-    return values.pop("limit", LIMIT), values.pop("after", None), Wanted(**values)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
-        raise Fault(PARAMETER_INVALID, f"The parameter limit is {text[:40]!r}: it must be a number from 1 to {MOST}.")
-    return int(text)
-
-
-def _direction(text: str) -> str:
-    if text not in DIRECTIONS:
-        raise Fault(PARAMETER_INVALID, f"The parameter direction is {text[:40]!r}: it must be one of {', '.join(DIRECTIONS)}.")
-    return text
+    values = queries.read(asked, PARAMETERS)
+    return values.pop("limit", queries.LIMIT), values.pop("after", None), Wanted(**values)
 
 
 def _user(text: str) -> str:
@@ -143,4 +124,10 @@ def _next(path: str, asked: QueryParams, limit: int, end: Place | None) -> dict[
     return {"Link": f'<{path}?{query}>; rel="next"'}
 
 
-PARAMETERS: dict[str, Callable[[str], Any]] = {"limit": _limit, "after": _cursor, "direction": _direction, "user": _user, "mime": _mime}
+PARAMETERS: dict[str, Callable[[str], Any]] = {
+    "limit": queries.limit,
+    "after": _cursor,
+    "direction": queries.one_of("direction", DIRECTIONS),
+    "user": _user,
+    "mime": _mime,
+}
