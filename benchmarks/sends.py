@@ -195,7 +195,8 @@ async def running(folder: Path) -> AsyncIterator[Bench]:
 
 
 def _start(folder: Path, port: int, hook: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "satchel", "dev", "--port", str(port), "--data-dir", str(folder / "data"), "--webhook", hook]
+    ports = ["--port", str(port), "--sandbox-port", str(free_port())]
+    command = [sys.executable, "-m", "satchel", "dev", *ports, "--data-dir", str(folder / "data"), "--webhook", hook]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "SATCHEL_ADMIN_PASSWORD": PASSWORD})
 
