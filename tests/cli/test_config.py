@@ -48,7 +48,7 @@ def test_secrets_are_those_that_the_docs_never_show() -> None:
 def test_check_is_0_with_what_was_read_or_3_with_a_sentence(tmp_path: Path) -> None:
     good = satchel("config", "check", cwd=tmp_path, WA_MASTER_NODE="1", SATCHEL_COREAPP__LEASE_TTL="7")
     assert (good.returncode, "Set: 1." in good.stdout, "WA_MASTER_NODE" in good.stderr) == (0, True, True)
-    strange = satchel("config", "check", cwd=tmp_path, WA_DB_HOSTNAM="db", WA_FLEET="7", WA_EMPTY="")
+    strange = satchel("config", "check", cwd=tmp_path, WA_DB_HOSTNAM="db", WA_FLEET="7", WA_EMPTY="", SATCHEL_UPSTREAM__SECRET="s")
     assert (strange.returncode, strange.stderr.count("\n")) == (0, 1)
     assert "WA_DB_HOSTNAM (did you mean WA_DB_HOSTNAME?), WA_FLEET." in strange.stderr
     assert list(tmp_path.iterdir()) == []

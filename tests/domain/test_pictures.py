@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from satchel.domain.errors import CONTENT_MISMATCH, NOT_SUPPORTED_YET, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED, Fault, Situation
+from satchel.domain.errors import CONTENT_MISMATCH, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED, Fault, Situation
 from satchel.domain.limits import ENCRYPTED_BYTES, encrypted_size
 from satchel.domain.media import Facts
 from satchel.domain.plans import Plan, Policy, Rules, plan
@@ -104,7 +104,3 @@ REFUSED = [
 def test_what_no_repair_mends_is_refused_and_named(facts: Facts, situation: Situation, told: str, policy: Policy, media_type: str) -> None:
     fault = refused(facts, media_type, policy)
     assert fault.situation == situation and told in fault.details and "document" in fault.details
-
-
-def test_recordings_are_not_planned_here() -> None:
-    assert refused(Facts("mp4", "video/mp4"), "video").situation == NOT_SUPPORTED_YET

@@ -30,7 +30,7 @@ def test_what_is_no_share_is_refused() -> None:
 
 
 def test_sizes_and_shares_are_shown_for_people() -> None:
-    assert [shown_size(n) for n in (0, 17, 2048, 104_857_600, 2_254_857_830, 5 << 40)] == [
+    assert [shown_size(n) for n in (0, 1, 17, 2048, 104_857_600, 2_254_857_830, 5 << 40)] == [
         "0 bytes", "1 byte", "17 bytes", "2 KiB", "100 MiB", "2.1 GiB", "5 TiB",
     ]  # fmt: skip
     assert (shown_share(0.85), shown_share(0.123)) == ("85 %", "12.3 %")
