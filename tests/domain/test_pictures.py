@@ -1,4 +1,4 @@
-"""Plans for pictures: what goes out as it is, what is converted, what is refused, by the three policies (P08, P09, P10, P13)."""
+"""Plans for pictures: what goes out as it is, what is converted, what is refused, by the three policies."""
 
 from dataclasses import replace
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from satchel.domain.errors import MEDIA_TOO_HEAVY, NOT_SUPPORTED_YET, TOO_LARGE_TO_SEND, Fault, storage_fault
+from satchel.domain.errors import MEDIA_TOO_HEAVY, TOO_LARGE_TO_SEND, Fault, storage_fault
 from satchel.domain.media import Facts, Rendered
 from satchel.domain.plans import Plan, plan
 from satchel.domain.reports import Report, report, type_of
@@ -17,7 +17,7 @@ from satchel.flows.media_node import capped, check_size
 from satchel.flows.prepare import LASTING
 from satchel.postprocess.sniff import HEAD_BYTES, sniff
 
-VERDICTS = LASTING | {MEDIA_TOO_HEAVY, NOT_SUPPORTED_YET, TOO_LARGE_TO_SEND}
+VERDICTS = LASTING | {MEDIA_TOO_HEAVY, TOO_LARGE_TO_SEND}
 """Situations that lie in the file: they are the answer, where any other hinders us from giving one."""
 
 
