@@ -1,4 +1,4 @@
-"""What becomes of a picture that is sent as an image or as a sticker: the rules of the media page (P08 to P10, P13). Pure."""
+"""What becomes of a picture that is sent as an image or as a sticker: the rules of the media page. Pure."""
 
 from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
 from satchel.domain.media import Facts

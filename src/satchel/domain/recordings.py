@@ -1,4 +1,4 @@
-"""What becomes of a recording that is sent as audio or as a video: the rules of the media page (P08, P09, P11), and what fits. Pure.
+"""What becomes of a recording that is sent as audio or as a video: the rules of the media page, and what fits. Pure.
 
 Bit rates are chosen here and not where they are used, so that a plan already knows what can never fit.
 """
