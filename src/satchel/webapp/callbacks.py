@@ -14,9 +14,9 @@ from satchel.domain.quantities import duration
 from satchel.flows import replays
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.listing import rfc3339
+from satchel.webapp.queries import LIMIT, MOST
 from satchel.webapp.replies import reply
 
-LIMIT, MOST = 100, 1000
 LONGEST_WAIT, LOOK = 30.0, 0.2
 """Seconds: how long a reader may wait for the next callback, and between two looks."""
 

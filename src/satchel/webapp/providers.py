@@ -67,7 +67,6 @@ def _read(given: Any) -> Provider:
     if bool(bearer) == bool(basic):
         raise Fault(PARAMETER_MISSING, "config needs either bearer, a token, or basic with username and password.")
     hosts = _hosts(given.get("hosts"))
-    hosts = _hosts(given.get("hosts"))
     if bearer:
         return Provider(name, bearer=_plain(bearer, "config.bearer"), hosts=hosts)
     username, password = (_plain(text(basic, part, "config.basic", required=True) or "", f"config.basic.{part}") for part in PARTS)
