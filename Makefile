@@ -36,7 +36,7 @@ check: lint types docs ## the gate: style, layers, types, docs
 lint: setup ## style and layers
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
-	@$(BIN)/lint-imports --no-logo >/tmp/satchel-lint.$$$$ 2>&1 || { cat /tmp/satchel-lint.$$$$; rm -f /tmp/satchel-lint.$$$$; exit 1; }; rm -f /tmp/satchel-lint.$$$$
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 
 types: setup ## mypy --strict
 	@$(BIN)/mypy --no-error-summary
