@@ -94,10 +94,11 @@ class Dribble(io.RawIOBase):
     def __init__(self, data: bytes = b"") -> None:
         self.data, self.offset = data, 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        part = self.data[self.offset : self.offset + min(size, 7_001)]
+    def readinto(self, buffer: Any, /) -> int:
+        part = self.data[self.offset : self.offset + min(len(buffer), 7_001)]
         self.offset += len(part)
-        return part
+        buffer[: len(part)] = part
+        return len(part)
 
     def write(self, data: Any, /) -> int:
         self.data += bytes(data[:9_001])

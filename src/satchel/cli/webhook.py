@@ -90,7 +90,7 @@ def replay(client: "Client", ids: tuple[str, ...], failed: bool, since: str | No
 @json_option
 @client_options
 def test(client: "Client", wait: str, as_json: bool) -> None:
-    """Send a callback that says nothing, and tell how it was answered."""
+    """Send a callback that says nothing, and tell how it was answered. One that nobody takes waits like any other."""
     made = client.test_webhook()
     until = time.monotonic() + quantities.duration(wait)
     while not (one := client.callback(made))["attempts"] and time.monotonic() < until:
@@ -99,15 +99,18 @@ def test(client: "Client", wait: str, as_json: bool) -> None:
         say.json(one)
     result = one["attempts"][-1]["result"] if one["attempts"] else ""
     if result != "200":
-        answered = f"was answered with {result}" if result else f"had no answer within {wait}"
-        say.stop(f"The callback {made} {answered}: only HTTP 200 counts. satchel webhook show {made} tells more.", say.UNREACHABLE)
+        met = f"was answered with {result}" if result.isdigit() else f"found nobody ({result})"
+        answered = met if result else f"had no answer within {wait}"
+        say.stop(f"The callback {made} {answered}: only HTTP 200 counts. It waits now, and is tried again.", say.UNREACHABLE)
     if not as_json:
         click.echo(f"200 after {one['attempts'][-1]['ms']} ms")
 
 
 def _line(one: dict[str, Any]) -> str:
     due = f"  again in {one['due_in']:.0f} s" if one["due_in"] and one["due_in"] > 0 else ""
-    return f"{one['id']}  {one['created_at']}  {one['state']:7}  {one['attempts']} failed  {one['cause']}  {one['contact']}{due}"
+    attempts = one["attempts"]
+    failed = attempts if isinstance(attempts, int) else sum(attempt["result"] != "200" for attempt in attempts)
+    return f"{one['id']}  {one['created_at']}  {one['state']:7}  {failed} failed  {one['cause']}  {one['contact']}{due}"
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -96,3 +96,9 @@ MIME = re.compile(rf'{TOKEN}/{TOKEN}(?:\s*;\s*(?:{TOKEN}=(?:{TOKEN}|"[ !#-~]*"))
 def is_mime(given: str) -> bool:
     """Whether it is a media type as headers carry it, with or without parameters, of at most 255 characters."""
     return len(given) <= 255 and MIME.fullmatch(given) is not None
+
+
+def advice(mime: str, media_type: str) -> str:
+    """What to do with a file that was sent as the wrong media type."""
+    kind = mime.partition("/")[0]
+    return f"send it as {kind}" if kind in {"audio", "image", "video"} and kind != media_type else "send it as a document"

@@ -1,7 +1,7 @@
 """What becomes of a picture that is sent as an image or as a sticker: the rules of the media page. Pure."""
 
 from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
-from satchel.domain.media import Facts
+from satchel.domain.media import Facts, advice
 from satchel.domain.plans import Plan, Policy, too_large
 
 IMAGES = {"jpeg": "image/jpeg", "png": "image/png"}
@@ -58,7 +58,7 @@ def refuse_unreadable(facts: Facts, must: str, media_type: str) -> None:
     """Raise `Fault` for what no repair can make a picture of: another kind of file, another format, or beyond our limits."""
     if facts.format not in PICTURES:
         found = facts.mime if facts.format != "unknown" else "no known file type"
-        raise Fault(CONTENT_MISMATCH, f"Sent as {media_type}, found {found}: send it as a document.")
+        raise Fault(CONTENT_MISMATCH, f"Sent as {media_type}, found {found}: {advice(facts.mime, media_type)}.")
     if facts.format not in READABLE:
         raise Fault(TYPE_NOT_ACCEPTED, f"Found {facts.mime}; {must}: convert it, or send it as a document.")
     if facts.beyond:

@@ -4,7 +4,7 @@ Bit rates are chosen here and not where they are used, so that a plan already kn
 """
 
 from satchel.domain.errors import CONTENT_MISMATCH, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED, Fault
-from satchel.domain.media import Facts, Stream
+from satchel.domain.media import Facts, Stream, advice
 from satchel.domain.plans import Plan, Policy, too_large
 
 MP4 = {"mp4", "3gp", "quicktime"}
@@ -136,7 +136,7 @@ def _sound_of(facts: Facts, media_type: str) -> list[Stream]:
     sound = [stream for stream in facts.streams if stream.kind == "audio"]
     if facts.format not in FORMATS:
         found = facts.mime if facts.format != "unknown" else "no known file type"
-        raise Fault(CONTENT_MISMATCH, f"Sent as {media_type}, found {found}: send it as a document.")
+        raise Fault(CONTENT_MISMATCH, f"Sent as {media_type}, found {found}: {advice(facts.mime, media_type)}.")
     if not any(stream.kind in {"audio", "video"} for stream in facts.streams):
         details = f"Sent as {media_type}, found {facts.mime} without sound or moving picture: send it as a document."
         raise Fault(CONTENT_MISMATCH, details)

@@ -80,7 +80,9 @@ class _Way:
         import aiohttp
 
         if self.blocked:
-            return Fault(LINK_FAILED, f"{self.shown} leads to {self.blocked}, which is not public: SATCHEL_EGRESS__ALLOW opens networks.")
+            return Fault(
+                LINK_FAILED, f"{self.shown} leads to {self.blocked}, which is not public: SATCHEL_EGRESS__ALLOW={self.blocked} opens it."
+            )
         if isinstance(error, aiohttp.InvalidURL | UnicodeError):
             return Fault(LINK_FAILED, f"{self.shown} is no address that can be fetched.")
         if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):

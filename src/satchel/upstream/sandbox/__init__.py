@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 import msgspec
@@ -135,12 +135,12 @@ class Sandbox:
     def _seal(self, rendition: Rendition, path: Path) -> tuple[BinaryIO, wire.Address]:
         """Encrypt, and make sure before anything leaves that these were the rendition's bytes. Runs in a thread."""
         # Imported where it is used: a Webapp verifies events and never encrypts.
-        from satchel.upstream.sandbox.encryption import encrypt
+        from satchel.upstream.sandbox.encryption import Readable, encrypt
 
         blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
         try:
             with self._open(path) as source:
-                sealed = encrypt(source, blob, rendition.media_type, rendition.media_key, rendition.size)
+                sealed = encrypt(cast(Readable, source), blob, rendition.media_type, rendition.media_key, rendition.size)
             if sealed.file_sha256.hex() != rendition.sha256:
                 raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
             blob.seek(0)

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import BinaryIO
+from queue import Empty, SimpleQueue
+from typing import BinaryIO, ClassVar, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -25,6 +25,8 @@ WORDS = {"image": "Image", "sticker": "Image", "video": "Video", "audio": "Audio
 STREAMED = frozenset({"audio", "video"})
 BLOCK, AHEAD = 256 * 1024, 8
 """Bytes of a block, and how many of them the hashes may be behind."""
+KEPT = 2 * AHEAD
+"""Blocks whose memory is kept for the next file."""
 SMALL = 1 << 20
 """Bytes up to which a second thread gains nothing."""
 _beside = threading.Lock()
@@ -50,19 +52,65 @@ def keys(media_key: bytes, media_type: str) -> tuple[bytes, bytes, bytes]:
     return okm[:16], okm[16:48], okm[48:80]
 
 
-def encrypt(source: BinaryIO, into: BinaryIO, media_type: str, media_key: bytes, size: int = 0) -> Sealed:
+class Readable(Protocol):
+    """What is read from: a raw or buffered binary file."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the beginning of the buffer; how many bytes, 0 at the end."""
+
+
+def encrypt(source: Readable, into: BinaryIO, media_type: str, media_key: bytes, size: int = 0) -> Sealed:
     """Write the encrypted blob of `source` to `into`, block by block; nothing is held whole. `size`: about how many bytes come."""
     iv, cipher_key, mac_key = keys(media_key, media_type)
     encryptor: CipherContext = Cipher(AES(cipher_key), CBC(iv)).encryptor()
     sums = _Sums(iv, mac_key, media_type in STREAMED)
     with _hashing(sums, size) as hashed:
-        for block, padded in _padded(source):
-            sealed = encryptor.update(padded)
-            hashed(block, sealed)
-            _write(into, sealed)
+        is_last = False
+        while not is_last:
+            block = _Block.take()
+            is_last = block.fill(source)
+            block.seal(encryptor)
+            _write(into, block.sealed)
+            hashed(block)
     tail = sums.close()
     _write(into, tail)
     return sums.sealed()
+
+
+class _Block:
+    """Memory for a block and what it becomes, used again and again: fresh memory of this size costs as much as a third of the cipher."""
+
+    _free: ClassVar[SimpleQueue["_Block"]] = SimpleQueue()
+
+    def __init__(self) -> None:
+        self._in, self._out = memoryview(bytearray(BLOCK + 16)), memoryview(bytearray(BLOCK + 32))
+        self.plain = self._padded = self._in[:0]
+        self.sealed = self._out[:0]
+
+    @classmethod
+    def take(cls) -> "_Block":
+        try:
+            return cls._free.get_nowait()
+        except Empty:
+            return cls()
+
+    def give_back(self) -> None:
+        """Nobody looks at it any more."""
+        if self._free.qsize() < KEPT:
+            self._free.put(self)
+
+    def fill(self, source: Readable) -> bool:
+        """Read until it is full or the source is at its end, whose block carries the PKCS#7 padding; whether it was the last."""
+        count = 0
+        while count < BLOCK and (got := source.readinto(self._in[count:BLOCK])):
+            count += got
+        pad = 0 if count == BLOCK else 16 - count % 16
+        self._in[count : count + pad] = bytes([pad]) * pad
+        self.plain, self._padded = self._in[:count], self._in[: count + pad]
+        return count < BLOCK
+
+    def seal(self, encryptor: CipherContext) -> None:
+        self.sealed = self._out[: encryptor.update_into(self._padded, self._out)]
 
 
 class _Sums:
@@ -73,13 +121,14 @@ class _Sums:
         self._mac = hmac.new(mac_key, iv, hashlib.sha256)
         self._sidecar = Sidecar(mac_key, iv) if streamed else None
 
-    def take(self, block: bytes, sealed: bytes) -> None:
-        self._plain.update(block)
-        self._length += len(block)
-        self._mac.update(sealed)
-        self._blob.update(sealed)
+    def take(self, block: _Block) -> None:
+        self._plain.update(block.plain)
+        self._length += len(block.plain)
+        self._mac.update(block.sealed)
+        self._blob.update(block.sealed)
         if self._sidecar is not None:
-            self._sidecar.update(sealed)
+            self._sidecar.update(block.sealed)
+        block.give_back()
 
     def close(self) -> bytes:
         """The MAC that ends the blob; call it once, when all has been taken."""
@@ -95,7 +144,7 @@ class _Sums:
 
 
 @contextmanager
-def _hashing(sums: _Sums, size: int) -> Iterator[Callable[[bytes, bytes], None]]:
+def _hashing(sums: _Sums, size: int) -> Iterator[Callable[[_Block], None]]:
     """What takes blocks: at once, or in a thread beside, which has taken all when this ends."""
     if size <= SMALL or not _beside.acquire(blocking=False):
         yield sums.take
@@ -112,7 +161,7 @@ class _Beside:
 
     def __init__(self, sums: _Sums) -> None:
         self._sums = sums
-        self._blocks: SimpleQueue[tuple[bytes, bytes] | None] = SimpleQueue()
+        self._blocks: SimpleQueue[_Block | None] = SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
 
@@ -120,42 +169,21 @@ class _Beside:
         self._thread.start()
         return self
 
-    def take(self, block: bytes, sealed: bytes) -> None:
+    def take(self, block: _Block) -> None:
         self._room.acquire()
-        self._blocks.put((block, sealed))
+        self._blocks.put(block)
 
     def __exit__(self, *_: object) -> None:
         self._blocks.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while (pair := self._blocks.get()) is not None:
-            self._sums.take(*pair)
+        while (block := self._blocks.get()) is not None:
+            self._sums.take(block)
             self._room.release()
 
 
-def _padded(source: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Blocks of the source beside what is encrypted for each: the last one carries the PKCS#7 padding."""
-    while len(block := _read(source)) == BLOCK:
-        yield block, block
-    fill = 16 - len(block) % 16
-    yield block, block + bytes([fill]) * fill
-
-
-def _read(source: BinaryIO) -> bytes:
-    """A full block, or what is left."""
-    first = source.read(BLOCK)
-    if len(first) == BLOCK or not first:
-        return first
-    parts = [first]
-    wanted = BLOCK - len(first)
-    while wanted and (part := source.read(wanted)):
-        parts.append(part)
-        wanted -= len(part)
-    return b"".join(parts)
-
-
-def _write(into: BinaryIO, data: bytes) -> None:
+def _write(into: BinaryIO, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[into.write(view) :]

@@ -14,7 +14,7 @@ class Sidecar:
         self._mac_key, self._held = mac_key, bytearray(iv)
         self._macs: list[bytes] = []
 
-    def update(self, sealed: bytes) -> None:
+    def update(self, sealed: bytes | memoryview) -> None:
         """The next bytes."""
         self._held += sealed
         start = 0

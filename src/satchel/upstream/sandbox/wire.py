@@ -140,7 +140,8 @@ def refusal(body: bytes) -> Fault | StaleCopy | None:
     if said.error == "stale_copy":
         return StaleCopy(said.details or "")
     if said.error in REFUSALS:
-        return Fault(REFUSALS[said.error], f"The network refused the message ({said.details or said.error}): send it again.")
+        advice = " Send it again later." if said.error == "rate_limited" else ""
+        return Fault(REFUSALS[said.error], f"The network refused the message: {said.details or said.error}{advice}")
     return None
 
 
