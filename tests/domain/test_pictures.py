@@ -103,4 +103,4 @@ REFUSED = [
 @pytest.mark.parametrize(("facts", "situation", "told"), REFUSED)
 def test_what_no_repair_mends_is_refused_and_named(facts: Facts, situation: Situation, told: str, policy: Policy, media_type: str) -> None:
     fault = refused(facts, media_type, policy)
-    assert fault.situation == situation and told in fault.details and "document" in fault.details
+    assert fault.situation == situation and told in fault.details and "send it as " in fault.details

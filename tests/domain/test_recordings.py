@@ -108,7 +108,7 @@ MISMATCHED = [
     (movie(H264_STREAM, AAC_STREAM), "audio", "video in h264 and audio in aac: send it as a video."),
     (sound("mp3", "audio/mpeg", "mp3"), "video", "no moving picture: send it as audio."),
     (sound("mp3", "audio/mpeg", "mp3", streams=(AAC_STREAM, COVER)), "video", "no moving picture: send it as audio."),
-    (Facts("jpeg", "image/jpeg", 10, 10), "video", "found image/jpeg: send it as a document."),
+    (Facts("jpeg", "image/jpeg", 10, 10), "video", "found image/jpeg: send it as image."),
     (Facts("unknown", "application/octet-stream"), "audio", "found no known file type: send it as a document."),
     (movie(DATA), "video", "without sound or moving picture"),
     (movie(DATA, COVER), "audio", "without sound or moving picture"),
