@@ -18,7 +18,7 @@ class Messages:
     """Recipients' lanes."""
 
     kind = messages.KIND
-    slots = 16
+    slots = 48
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
