@@ -17,7 +17,7 @@ from satchel.domain.errors import (
     Fault,
     Situation,
 )
-from satchel.domain.messages import KNOWN, MEDIA_TYPES, SUPPORTED, Outgoing, parse
+from satchel.domain.messages import KNOWN, MEDIA_TYPES, SUPPORTED, Outgoing, parse, shown_link
 
 from .anything import JSON
 
@@ -123,6 +123,10 @@ def test_only_individuals_are_recipients(recipient_type: Any) -> None:
         (message(id=None, link="http:///a"), PARAMETER_INVALID),
         (message(id=None, link="ftp://a/b"), PARAMETER_INVALID),
         (message(id=None, link="http://user@a/b"), PARAMETER_INVALID),
+        (message(id=None, link="http://[::1"), PARAMETER_INVALID),
+        (message(id=None, link="http://a]b/c"), PARAMETER_INVALID),
+        (message(id=None, link="http://a:99999/b"), PARAMETER_INVALID),
+        (message(id=None, link="http://:80/b"), PARAMETER_INVALID),
         (message(id=None, link="http://a/ b"), PARAMETER_INVALID),
         (message(id=None, link="http://a/\nb"), PARAMETER_INVALID),
         (message(id=None, link="http://a/" + "b" * 2048), PARAMETER_INVALID),
@@ -150,6 +154,11 @@ def test_only_individuals_are_recipients(recipient_type: Any) -> None:
 )
 def test_what_is_wrong_has_its_situation(given: Any, situation: Situation) -> None:
     assert refused(given) is situation
+
+
+@pytest.mark.parametrize("link", ["http://u:p@[::1/a?b=c", "https://a]b/?c"])
+def test_a_link_that_cannot_be_taken_apart_is_shown_without_its_secrets(link: str) -> None:
+    assert shown_link(link) == f"{link.partition(':')[0]}://…"
 
 
 def test_a_caption_has_1024_characters_at_most() -> None:

@@ -95,6 +95,15 @@ async def test_a_name_that_changes_its_answer_gains_nothing(web: Web, monkeypatc
     assert web.heads == []
 
 
+@pytest.mark.parametrize("target", ["http://[::1", "http://a]b/", "http://a:99999/"])
+async def test_a_redirect_to_no_address_fails_for_good_with_credentials_too(web: Web, target: str) -> None:
+    web.answers["/a"] = answer("302 Found", b"", f"Location: {target}")
+    for credentials in (None, SECRET):
+        with pytest.raises(Fault) as caught:
+            await fetched(web.url("/a"), credentials)
+        assert caught.value.situation is LINK_FAILED
+
+
 async def test_redirects_are_followed_and_judged_anew(web: Web) -> None:
     web.answers["/a"] = answer("302 Found", b"", "Location: /b")
     web.answers["/b"] = answer("200 OK", b"there")

@@ -142,6 +142,39 @@ async def test_refusals_hold_back_their_own_contact_only(ports: Ports, receiver:
     assert (await ports.db.read(endpoints.find)).failures == 0
 
 
+async def test_a_body_that_is_hung_up_on_holds_back_its_own_contact_only(ports: Ports) -> None:
+    """A receiver that dies of one body and lives on is no endpoint that is away."""
+
+    async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = next(int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length"))
+            if b"12025550111" not in await reader.readexactly(length):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(dies, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    await application.change(ports.db, {"webhooks": {"url": url}, "callback_backoff_delay_ms": 3_600_000}, "admin")
+    await told(ports, "12025550111")
+    worker, task = await running(ports)
+    while not await ports.db.read(lambda tx: tx.one("SELECT 1 FROM attempt")):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert (await ports.db.read(endpoints.find)).failures == 0
+    await told(ports, "12025550112", "12025550113")
+    while (await states(ports)).count("done") < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert await states(ports) == ["waiting", "done", "done"]
+    attempts = await ports.db.read(lambda tx: tx.one("SELECT count(*) FROM attempt"))
+    assert attempts is not None and attempts[0] == 3  # the success of others is no end of an outage: nobody is nudged
+    worker.stop()
+    await task
+    server.close()
+
+
 async def test_signatures_prove_body_and_time(ports: Ports, receiver: Receiver) -> None:
     secret = "whsec_plJ3nmyCDGBKInavdOK15jsl"
     await application.change(ports.db, {"webhooks": {"url": receiver.url, "secret": secret}}, "admin")

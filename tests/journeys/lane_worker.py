@@ -50,6 +50,8 @@ class Crash:
         self.kind = kind
         self._effects = effects
 
+    risky = True
+
     def room(self, tx: Tx) -> None:
         return None
 

@@ -236,3 +236,10 @@ async def test_a_bad_value_is_a_problem_that_names_the_parameter(door: Door, que
 async def test_an_unknown_message_is_a_problem(door: Door, message: str) -> None:
     answer = await door.http.get(f"{LIST}/{message}")
     assert (answer.status_code, answer.json()["onprem_code"]) == (404, 1006)
+
+
+async def test_an_id_that_no_database_can_hold_is_nobodys(door: Door) -> None:
+    answer = await door.http.put("/v1/messages/gBEG%00", json={"status": "read"})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, 1006)
+    told = {"ids": ["cb_\0"], "to": "http://127.0.0.1:9/hook"}
+    assert (await door.http.post("/_satchel/v1/callbacks/replay", json=told)).status_code == 400

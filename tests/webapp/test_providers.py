@@ -44,7 +44,7 @@ async def test_providers_are_kept_replaced_and_forgotten_and_never_show_a_secret
         [{"name": "a", "config": {"bearer": "a\r\nb: c"}}],
         [{"name": "a", "config": {"basic": {"username": "x"}}}],
         [{"name": "a", "config": {"bearer": "x", "basic": {"username": "a", "password": "b"}}}],
-        [{**BEARER, "hosts": ["http://a"]}], [{**BEARER, "hosts": "a"}],
+        [{**BEARER, "hosts": ["http://a"]}], [{**BEARER, "hosts": "a"}], [{**BEARER, "hosts": ["[::1"]}], [{**BEARER, "hosts": ["a\0"]}],
     ],
 )  # fmt: skip
 async def test_what_is_no_provider_is_refused(door: Door, given: Any) -> None:

@@ -19,6 +19,7 @@ class Messages:
 
     kind = messages.KIND
     slots = 48
+    risky = True
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -49,6 +50,7 @@ class Preparations:
 
     kind = preps.PREP
     slots = 4
+    risky = True
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -77,6 +79,7 @@ class Links(Preparations):
 
     kind = preps.LINK
     slots = 8
+    risky = False
 
 
 class Callbacks:
@@ -84,6 +87,7 @@ class Callbacks:
 
     kind = callbacks.KIND
     slots = MOST_CONCURRENT
+    risky = False
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports

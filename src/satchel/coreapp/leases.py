@@ -49,7 +49,7 @@ class Leases:
         self._ttl = ttl
         self._held: set[Lease] = set()
 
-    async def claim(self, kind: str, token: str, look: Look, room: Room, alone: bool) -> tuple[Lease, Any] | tuple[None, None]:
+    async def claim(self, kind: str, token: str, look: Look, room: Room, alone: bool | None) -> tuple[Lease, Any] | tuple[None, None]:
         """Lease the lane that is due longest and look at its head; None for both when none is due. See `lanes.claim`.
 
         A head of None means that the lane was released at once.

@@ -36,10 +36,14 @@ class Item(Protocol):
 
 
 class Kind(Protocol):
-    """A kind of lane and what is done with its items. `slots`: how many of its lanes run at once in this process."""
+    """A kind of lane and what is done with its items. `slots`: how many of its lanes run at once in this process.
+
+    `risky`: whether an item could end this process; one that only waits for others cannot, and may wait for minutes.
+    """
 
     kind: str
     slots: int
+    risky: bool
 
     def room(self, tx: Tx) -> int | None:
         """How many more of its lanes may be leased now, over all processes; None for as many as there are slots."""
@@ -135,29 +139,37 @@ class Worker:
             self._survived.pop()
 
     def _look_around(self, tx: Tx) -> _Survey:
-        free = {kind.kind: kind.slots - len(self._running[kind.kind]) for kind in self._kinds}
+        free = {kind.kind: _least(kind.slots - len(self._running[kind.kind]), kind.room(tx)) for kind in self._kinds}
         return _Survey(
-            [kind for kind in self._kinds if lanes.suspect(tx, kind.kind)],
-            {kind.kind: lanes.due(tx, kind.kind, most) for kind in self._kinds if (most := _least(free[kind.kind], kind.room(tx))) > 0},
+            [kind for kind in self._kinds if kind.risky and lanes.suspect(tx, kind.kind)],
+            {kind.kind: lanes.due(tx, kind.kind, most, kind.risky) for kind in self._kinds if (most := free[kind.kind]) > 0},
             min((after for kind in free if (after := lanes.next_due(tx, kind)) is not None), default=FLOOR),
         )
 
     async def _run_alone(self, kinds: list[Kind]) -> None:
-        """Run lanes that may kill their worker, one at a time, while nothing else is in work here."""
+        """Run lanes that may kill their worker, one at a time, while nothing else is in work here that could.
+
+        Whoever has not come to an end after a while is not waited for any longer: the others must go on.
+        """
         self._clearing = True
+        risky = set().union(*(self._running[kind.kind] for kind in self._kinds if kind.risky))
         try:
-            await self._until_done(self._tasks())
+            await self._until_done(risky, GRACE)
         finally:
             self._clearing = False
         for kind in kinds:
             if not self._stopping.is_set():
                 await self._until_done({self._start(kind, self._run_suspect(kind))})
 
-    async def _until_done(self, tasks: set[asyncio.Task[None]]) -> None:
-        """Wait for all of them, or for `stop`."""
+    async def _until_done(self, tasks: set[asyncio.Task[None]], patience: float | None = None) -> None:
+        """Wait for all of them, for `stop`, or until so many seconds have passed."""
         stopping = asyncio.create_task(self._stopping.wait())
+        until = None if patience is None else asyncio.get_running_loop().time() + patience
         while (tasks := {task for task in tasks if not task.done()}) and not stopping.done():
-            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            left = None if until is None else until - asyncio.get_running_loop().time()
+            if left is not None and left <= 0:
+                break
+            await asyncio.wait([*tasks, stopping], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
     def _start(self, kind: Kind, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -200,14 +212,14 @@ class Worker:
 
     async def _run_slot(self, kind: Kind) -> None:
         """One lane after the other while some are due."""
-        while not self._closing:
-            if not await self._run_next(kind, alone=False):
+        while not self._closes(kind):
+            if not await self._run_next(kind, alone=False if kind.risky else None):
                 return
 
     async def _run_suspect(self, kind: Kind) -> None:
         await self._run_next(kind, alone=True)
 
-    async def _run_next(self, kind: Kind, alone: bool) -> bool:
+    async def _run_next(self, kind: Kind, alone: bool | None) -> bool:
         """Claim a lane and run it; False when none is to be had."""
         try:
             token, look = f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind)
@@ -230,15 +242,14 @@ class Worker:
             self._leases.drop(lease)
         return True
 
-    @property
-    def _closing(self) -> bool:
-        """Whether slots are to end with the item they have."""
-        return self._clearing or self._stopping.is_set()
+    def _closes(self, kind: Kind) -> bool:
+        """Whether slots of this kind are to end with the item they have."""
+        return (self._clearing and kind.risky) or self._stopping.is_set()
 
     async def _run_lane(self, kind: Kind, lease: Lease, item: Any) -> None:
         done = 0
         while item is not None:
-            if done == 0 and lease.lane.hopeless:
+            if done == 0 and kind.risky and lease.lane.hopeless:
                 log.error("item_ends_its_workers", lane=lease.lane.name, item=item.id, claims=lease.lane.claims)
                 settle: Settle | Settlement = kind.hopeless(item)
             else:
@@ -286,7 +297,7 @@ class Worker:
         head = kind.head(tx, lane.name)
         if head is None:
             lanes.release(tx, lane, None)
-        elif head.due_in > 0 or done >= BUDGET or self._closing:
+        elif head.due_in > 0 or done >= BUDGET or self._closes(kind):
             lanes.release(tx, lane, max(0.0, head.due_in))
         else:
             return head

@@ -54,10 +54,10 @@ def wake_all(tx: Tx, names: Iterable[str], kind: str) -> None:
         wake(tx, name, kind)
 
 
-def due(tx: Tx, kind: str, limit: int) -> int:
-    """How many lanes of this kind are due, counted up to `limit`, those that must be run alone apart."""
+def due(tx: Tx, kind: str, limit: int, risky: bool = True) -> int:
+    """How many lanes of this kind are due, counted up to `limit`; of a risky kind without those that must be run alone."""
     rows = tx.all(
-        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now AND NOT {SUSPECT} ORDER BY run_at LIMIT :limit",
+        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now {f'AND NOT {SUSPECT}' if risky else ''} ORDER BY run_at LIMIT :limit",
         kind=kind,
         limit=limit,
     )
@@ -81,11 +81,12 @@ def next_due(tx: Tx, kind: str) -> float | None:
     return None if row is None else row[0]
 
 
-def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool = False) -> Claimed | None:
-    """Lease the lane that has been due longest. `alone`: one of those that must be, else one of the others."""
+def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool | None = False) -> Claimed | None:
+    """Lease the lane that has been due longest. `alone`: one of those that must be, or one of the others; None for any."""
+    which = "" if alone is None else f"AND {SUSPECT}" if alone else f"AND NOT {SUSPECT}"
     row = tx.one(
         "UPDATE lane SET lease = :token, run_at = :now + :ttl, claims = claims + 1 WHERE name = (SELECT name FROM lane "
-        f"WHERE kind = :kind AND run_at <= :now AND {'' if alone else 'NOT '}{SUSPECT} ORDER BY run_at LIMIT 1 {{skip_locked}}) "
+        f"WHERE kind = :kind AND run_at <= :now {which} ORDER BY run_at LIMIT 1 {{skip_locked}}) "
         "RETURNING name, claims",
         kind=kind,
         token=token,

@@ -58,8 +58,20 @@ class Outgoing:
 
 def shown_link(link: str) -> str:
     """A link as people may see it: without its query and its credentials, which may be secrets."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError:  # brackets that enclose no address: where its host ends nobody can say
+        return f"{link.partition('://')[0]}://…"[:200]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+
+
+def has_host(link: str) -> bool:
+    """Whether a link can be taken apart, with a host in it and a port that exists."""
+    try:
+        parts = urlsplit(link)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def parse(given: Any) -> Outgoing:
@@ -135,7 +147,7 @@ def _link(link: str, provider: str | None, where: str) -> tuple[str, str | None]
         raise Fault(PARAMETER_INVALID, f"{where}.link holds the bytes themselves: upload them with POST /v1/media and send the id.")
     if named := NAMED_LINK.fullmatch(link):
         provider, link = provider or named[1], named[2]
-    if len(link) > LINK_CHARS or not LINK.fullmatch(link):
+    if len(link) > LINK_CHARS or not LINK.fullmatch(link) or not has_host(link):
         such = "such as https://example.com/bill.pdf"
         raise Fault(PARAMETER_INVALID, f"{where}.link must be an http:// or https:// address of at most {LINK_CHARS} characters, {such}.")
     return link, provider

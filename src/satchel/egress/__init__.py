@@ -43,10 +43,11 @@ class Config:
 
 @dataclass(frozen=True)
 class Answer:
-    """`result`: the HTTP status as text, or what went wrong in one word; `ms`: how long it took."""
+    """`result`: the HTTP status as text, or what went wrong in one word; `ms`: how long it took; `connected`: somebody listens there."""
 
     result: str
     ms: int
+    connected: bool = True
 
     @property
     def ok(self) -> bool:
@@ -93,7 +94,7 @@ class Egress:
     async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None, ca: str) -> Answer:
         import aiohttp
 
-        started = time.monotonic()
+        started, connected = time.monotonic(), True
         try:
             limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=CONNECT)
             sent = {**headers, "User-Agent": "satchel"}
@@ -103,7 +104,8 @@ class Egress:
                 result = str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             result = type(error).__name__
-        return Answer(result, int((time.monotonic() - started) * 1000))
+            connected = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
+        return Answer(result, int((time.monotonic() - started) * 1000), connected)
 
     async def close(self) -> None:
         """Let go of connections."""

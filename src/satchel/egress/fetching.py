@@ -80,10 +80,9 @@ class _Way:
         import aiohttp
 
         if self.blocked:
-            return Fault(
-                LINK_FAILED, f"{self.shown} leads to {self.blocked}, which is not public: SATCHEL_EGRESS__ALLOW={self.blocked} opens it."
-            )
-        if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+            opens = f"SATCHEL_EGRESS__ALLOW={self.blocked} opens it"
+            return Fault(LINK_FAILED, f"{self.shown} leads to {self.blocked}, which is not public: {opens}.")
+        if isinstance(error, ValueError):  # also of aiohttp, urllib and the codec of names
             return Fault(LINK_FAILED, f"{self.shown} is no address that can be fetched.")
         if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
             return Fault(LINK_FAILED, f"{self.shown}: the certificate is not trusted, or TLS failed.")
@@ -118,9 +117,9 @@ async def _followed(
     url = way.link
     for _ in range(REDIRECTS + 1):
         headers = {"User-Agent": "satchel", "Accept": "*/*", "Accept-Encoding": "identity"}
-        if credentials is not None and _may_have(credentials, url, way.link):
-            headers["Authorization"] = credentials.authorization
         with way.told():
+            if credentials is not None and _may_have(credentials, url, way.link):
+                headers["Authorization"] = credentials.authorization
             answer = await session.get(url, headers=headers, allow_redirects=False)
         async with answer:
             if answer.status not in {301, 302, 303, 307, 308}:

@@ -88,8 +88,11 @@ def _settle(item: Waiting, answer: Answer, application: dict[str, Any], recovere
 
 
 def _note(tx: Tx, answer: Answer, application: dict[str, Any]) -> bool:
-    """Whether the endpoint is there: a connection that came to nothing pauses it for everybody. True when an outage ends."""
-    if answer.came:
+    """Whether the endpoint is there: a connection that came to nothing pauses it for everybody. True when an outage ends.
+
+    A connection that stays silent or is hung up on may be about this one body, so it holds back nobody else.
+    """
+    if answer.connected:
         return endpoints.worked(tx)
     endpoints.failed(tx, _wait(application, endpoints.find(tx).failures + 1))
     return False

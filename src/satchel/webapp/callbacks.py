@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import Told
 from satchel.domain.errors import NOT_FOUND, PARAMETER_INVALID, Fault
-from satchel.domain.members import shown, text
+from satchel.domain.members import is_text, shown, text
 from satchel.domain.quantities import duration
 from satchel.flows import replays
 from satchel.webapp import Webapp, bodies
@@ -103,7 +103,7 @@ class Tests:
 
 def _wanted(said: dict[str, Any]) -> replays.Wanted:
     ids, since, to = said.get("ids"), text(said, "since"), text(said, "to")
-    if not isinstance(ids, list | None) or not all(isinstance(one, str) for one in ids or []):
+    if not isinstance(ids, list | None) or not all(isinstance(one, str) and is_text(one) for one in ids or []):
         raise Fault(PARAMETER_INVALID, f"ids must be a list of ids, not {shown(ids)}.")
     failed = said.get("failed")
     if not isinstance(failed, bool | None) or sum((bool(ids), bool(failed), since is not None)) != 1:

@@ -48,5 +48,5 @@ class OneMessage:
             raise Fault(PARAMETER_MISSING, 'status is missing: send {"status": "read"}.')
         if said["status"] != "read":
             raise Fault(PARAMETER_INVALID, f'status must be "read", not {shown(said["status"])}.')
-        await receipts.mark_read(self._webapp.ports, scope["path_params"]["id"])
+        await receipts.mark_read(self._webapp.ports, scope["path_params"]["id"].replace("\0", ""))
         await reply()(scope, receive, send)

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from satchel.db import providers as rows
 from satchel.db.providers import Provider
 from satchel.domain.errors import NOT_FOUND, PARAMETER_INVALID, PARAMETER_MISSING, Fault
-from satchel.domain.members import shown, text
+from satchel.domain.members import is_text, shown, text
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
@@ -91,9 +91,16 @@ def _hosts(given: Any) -> tuple[str, ...]:
     """Ours: the hosts that may see the credentials; without any only the one that the link itself names."""
     if given is None:
         return ()
-    if not isinstance(given, list) or not all(isinstance(host, str) and urlsplit(f"//{host}").hostname == host.lower() for host in given):
+    if not isinstance(given, list) or not all(isinstance(host, str) and _is_host(host) for host in given):
         raise Fault(PARAMETER_INVALID, 'hosts must be a list of host names, such as ["files.example.com"].')
     return tuple(host.lower() for host in given)
+
+
+def _is_host(given: str) -> bool:
+    try:
+        return is_text(given) and urlsplit(f"//{given}").hostname == given.lower()
+    except ValueError:  # brackets that enclose no address
+        return False
 
 
 def _shown(provider: Provider) -> dict[str, Any]:
