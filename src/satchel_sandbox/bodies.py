@@ -56,7 +56,9 @@ class ClockMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise _how()
         if self.now is not None:
             return _time(self.now) - now
-        return duration(self.advance or "") or 0.0
+        if (far := duration(self.advance or "")) is None:
+            raise invalid(f"{self.advance!r} is not a duration: write 90s, 15m or 14d.")
+        return far
 
 
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -152,7 +152,7 @@ class PhoneControl:
         if media is None:
             raise Refusal(404, "no_media", f"The message {message.id!r} is of type {message.envelope.type} and has no media.")
         if message.state != "downloaded":
-            reason = f": {message.reason}" if message.reason else ""
+            reason = f": {message.reason.rstrip('.')}" if message.reason else ""
             raise Refusal(409, "not_downloaded", f"The media of message {message.id!r} is {message.state}{reason}.")
         file = self._network.downloads.file(message)
         if not await asyncio.to_thread(file.is_file):

@@ -63,6 +63,20 @@ def test_a_wait_for_one_that_fails_is_exit_6_with_the_reason(dev: Dev) -> None:
     assert json.loads(ended.stderr)["errors"][0]["code"] == 1013
 
 
+def test_one_that_does_not_get_away_says_why_or_behind_which_it_waits(dev: Dev) -> None:
+    number = "12025550117"
+    satchel("sandbox", "chaos", "set", "dispatch", "--fail", "1", cwd=dev.folder)
+    try:
+        first = sent(dev, number, "--wait", "sent", "--timeout", "2s")
+        second = sent(dev, number, "--wait", "sent", "--timeout", "1s")
+        shown = satchel("message", "show", first.stdout.strip(), cwd=dev.folder).stdout.splitlines()
+    finally:
+        satchel("sandbox", "chaos", "off", cwd=dev.folder)
+    assert (first.returncode, "it is waiting. Last: " in first.stderr) == (9, True)
+    assert (second.returncode, f"It waits behind {first.stdout.strip()}." in second.stderr) == (9, True)
+    assert shown[1].startswith("  Last: ")
+
+
 def test_a_wrong_time_is_wrong_usage_and_nothing_is_sent(dev: Dev) -> None:
     wrong = sent(dev, USUAL, "--wait", "sent", "--timeout", "soon")
     assert (wrong.returncode, wrong.stdout) == (2, "")

@@ -75,6 +75,7 @@ def test_phones_are_added_listed_and_switched(run: Run, url: str) -> None:
 
 def test_messages_are_read(run: Run, url: str) -> None:
     send(url, "m")
+    assert "  text  hello  m" in run("phone", "show", PHONE)
     assert run("phone", "read", PHONE, "latest", "--json")["message"]["read"] is True
     assert "chat open" in run("phone", "open", PHONE)
     assert "chat open" not in run("phone", "leave", PHONE)
@@ -91,10 +92,14 @@ def test_clock_and_status(run: Run, url: str) -> None:
     assert [(one["step"], one["message"]) for one in moved["ran"]] == [("delivered", "m")]
     assert "15 days ahead" in run("clock", "show")
     assert run("clock", "show", "--json")["offset"] == 15 * 86400
-    assert "forward" in run("clock", "advance", "soon", code=say.REFUSED)
+    assert "'soon' is not a duration: write 90s, 15m or 14d" in run("clock", "advance", "soon", code=say.REFUSED)
+    assert "forward" in run("clock", "advance", "0s", code=say.REFUSED)
     assert "1 phones  1 messages" in run("status")
     world = run("status", "--json")["world"]
-    assert run("reset").strip() not in ("", world)
+    told = run("reset").strip()
+    assert told.startswith("New world: w")
+    assert world not in told
+    assert run("reset", "--json")["world"] != world
 
 
 def test_chaos(run: Run) -> None:

@@ -114,4 +114,5 @@ def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     listed = [line.split()[-2] for line in reader.printed.splitlines() if " image/jpeg " in line]
     assert listed == ["downloaded", "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
+    assert "exit code 6" in reader.printed
     assert "0 phones  0 messages" in reader.printed

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from satchel.db import Tx, messages, preps, settings, steps
+from satchel.db import Tx, message_listing, messages, preps, settings, steps
+from satchel.db.message_listing import Held
 from satchel.domain.errors import MEDIA_TOO_HEAVY, UPSTREAM_DOWN, VOLUME_FULL, Fault, Later
 from satchel.domain.limits import COPY_LIFE
 from satchel.domain.media import Media
 from satchel.domain.messages import Outgoing
-from satchel.flows import Ports, links, parking, send
+from satchel.flows import Ports, links, parking, preflight, send
 from satchel.upstream import Copy, Envelope
 
 from . import test_send
@@ -173,6 +174,7 @@ async def test_another_message_does_not_overtake_one_that_is_parked(node: Ports,
     first = await accept(node, NUMBERS[0], await picture(node, photo))
     await (await due(node, "msg")).run()
     second = await accept(node, NUMBERS[0], await test_send.upload(node, b"quick"), "document")
+    assert [await held(node, message) for message in (first, second)] == [Held(), Held(behind=first)]
     assert await claim(node, "msg") is None  # it woke the lane, whose head still waits
     assert network.sent == []
     while await claim_and_run(node):
@@ -200,6 +202,8 @@ async def test_a_full_volume_is_waited_for_for_ten_minutes_and_then_told(node: P
     message = await accept(full, NUMBERS[0], await picture(full, photo))
     await (await due(full, "msg")).run()
     await (await due(full, "prep")).run()
+    assert await held(full, message) == Held(why="The volume is full.")
+    assert "(last: The volume is full)" in (await preflight.messages(full.db)).text
     await _later(full, 301)
     await (await due(full, "msg")).run()
     assert await state(full, message) == "waiting"
@@ -208,6 +212,10 @@ async def test_a_full_volume_is_waited_for_for_ten_minutes_and_then_told(node: P
     assert '"code":1005' in (await fault_of(full, message) or "")
     await (await due(full, "prep")).run()
     assert await claim(full, "prep") is None  # nobody waits any more
+
+
+async def held(node: Ports, message_id: str) -> Held:
+    return await node.db.read(lambda tx: message_listing.held(tx, message_id))
 
 
 async def _later(node: Ports, seconds: float) -> None:

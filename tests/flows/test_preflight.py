@@ -65,6 +65,7 @@ async def test_a_webhook_is_knocked_at_and_its_secrets_stay_untold(db: Database)
         await application.change(db, {"webhooks": {"url": f"{hook.url}?key=geheim"}}, "test")
         found = await preflight.webhook(db, egress)
         assert (found.level, hook.bodies) == ("ok", [])
+        assert found.text.endswith(": reachable; try satchel webhook test")
         assert "geheim" not in found.text
         for url, why in (
             (f"http://user:geheim@127.0.0.1:{free_port()}/hook", "nobody listens"),

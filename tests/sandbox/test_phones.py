@@ -1,6 +1,7 @@
 """Phones: their rows, what one can do with them, and what the business hears of it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import aiohttp
@@ -202,6 +203,8 @@ async def test_forget_and_download_after_14_days(node: Node, tmp_path: Path) -> 
         await sandbox.advance("15d")
         gone = (await sandbox.act("download", "m"))["message"]["media"]
         assert (gone["state"], "14 days" in gone["reason"]) == ("unavailable", True)
+        status, _, body = await sandbox.bytes(f"/sandbox/phones/{PHONE}/messages/m/media")
+        assert (status, json.loads(body)["details"].endswith("upload it again.")) == (409, True)
         await sandbox.deliver("again", to=OTHER)  # which uploads the same bytes anew, at another address
         assert (await sandbox.act("download", "m"))["message"]["media"]["state"] == "unavailable"
 

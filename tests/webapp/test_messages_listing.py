@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from satchel.db import Tx, message_listing, messages, settings, steps
-from satchel.domain.errors import LINK_FAILED, Fault
+from satchel.domain.errors import LINK_FAILED, UPSTREAM_DOWN, Fault, Later
 from satchel.domain.statuses import Status
 from satchel.domain.steps import Step
 from satchel.flows import send, statuses
@@ -113,6 +113,19 @@ async def test_one_that_failed_says_why_and_one_that_failed_on_the_network_is_am
     assert await listed(fresh, "?state=failed") == ids[1::-1]
     fault = {"code": 1014, "title": "Internal error", "details": "https://files.example/a.jpg was answered with HTTP 404."}
     assert [(await one(fresh, message))["fault"] for message in ids] == [fault, None, None]
+
+
+async def test_one_that_was_put_off_says_why_and_one_behind_it_behind_which(fresh: Door) -> None:
+    first, second = await text(fresh), await text(fresh)
+    assert [((await one(fresh, first))[name]) for name in ("behind", "why")] == [None, None]
+    line, why = Timeline("core-1", 1), Later(UPSTREAM_DOWN, "The network does not answer.")
+    with pytest.raises(Later), line.step("dispatched"):
+        raise why
+    await fresh.ports.db.write(send.put_off(await head(fresh), why, line))
+    told = [await one(fresh, message) for message in (first, second)]
+    assert [(found["behind"], found["why"]) for found in told] == [(None, why.details), (first, None)]
+    await hand(fresh)
+    assert (await one(fresh, first))["why"] is None
 
 
 async def test_filters_add_up(fresh: Door) -> None:

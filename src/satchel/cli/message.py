@@ -64,9 +64,9 @@ def show(client: "Client", message_id: str, follow: bool, as_json: bool) -> None
     elif as_json:
         say.json(one)
     else:
-        click.echo(
-            "\n".join(chain([line(one)], map(step_line, one["steps"]), (_callback_line(told, one["id"]) for told in one["callbacks"])))
-        )
+        held = [f"  {said}"] if (said := _held(one)) else []
+        told = (_callback_line(told, one["id"]) for told in one["callbacks"])
+        click.echo("\n".join(chain([line(one)], held, map(step_line, one["steps"]), told)))
 
 
 @message.command(epilog="Example: satchel message retry gBEGkZ2vQm1tXo5yTn0cLr8uWd3e")
@@ -85,7 +85,7 @@ def retry(client: "Client", message_id: str, as_json: bool) -> None:
 def line(one: dict[str, Any]) -> str:
     """A message in one line."""
     fault = one["fault"]
-    parts = (one["id"], one["accepted_at"], f"{one['state']:9}", one["to"], f"{one['type']:8}", one["media_id"] or one["link"])
+    parts = (one["id"], one["accepted_at"], f"{one['state']:9}", one["to"], f"{one['type']:8}", one["media_id"], one["link"])
     return "  ".join(part for part in (*parts, f"{fault['code']}: {fault['details']}" if fault else "") if part).rstrip()
 
 
@@ -122,9 +122,17 @@ def end_unless(one: dict[str, Any], wanted: str, timeout: str) -> None:
         fault = one["fault"] or {"code": 1000, "title": "Generic error", "details": "the network refused it and gave no reason."}
         sentence = f"The message {one['id']} failed (code {fault['code']}): {fault['details']}"
         say.fail([say.Failure(sentence, say.REFUSED, (fault["code"], fault["title"], fault["details"]))], say.REFUSED)
-    reason = next((f" Last: {step['reason']}" for step in reversed(one["steps"]) if step["reason"]), "")
-    told = f"The message {one['id']} was not {wanted} within {timeout}, it is {one['state']}.{reason}"
+    last = next((f"Last: {step['reason']}" for step in reversed(one["steps"]) if step["reason"]), "")
+    reason = _held(one) or last
+    told = f"The message {one['id']} was not {wanted} within {timeout}, it is {one['state']}.{reason and f' {reason}'}"
     say.stop(f"{told} Follow it with satchel message show {one['id']} --follow", say.TIMED_OUT)
+
+
+def _held(one: dict[str, Any]) -> str:
+    """What a waiting message waits for, where that is known."""
+    if one["behind"]:
+        return f"It waits behind {one['behind']}."
+    return f"Last: {one['why']}" if one["why"] else ""
 
 
 def _follow(client: "Client", one: dict[str, Any], as_json: bool) -> None:

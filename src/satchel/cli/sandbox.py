@@ -68,7 +68,8 @@ def _later_than(after: str | None) -> str:
 def line(message: dict[str, Any]) -> str:
     """One message in one line."""
     media = message.get("media")
-    what = message.get("caption") or message.get("filename") or ""
+    template = message.get("template") or {}
+    what = " ".join((message.get("text") or "").split()) or template.get("name") or message.get("caption") or message.get("filename") or ""
     size = f"{media['mime_type']}  {shown_bytes(media['size'])}  {media['state']}" if media else ""
     return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
 

@@ -51,9 +51,9 @@ def status(network: "Sandbox", as_json: bool) -> None:
 @json_option
 @sandbox_options
 def reset(network: "Sandbox", as_json: bool) -> None:
-    """Forget everything: phones, messages, media, the moved clock and chaos. Messages on their way end as failed."""
+    """Forget everything: phones, messages, media, the moved clock and chaos. Messages on their way end as failed when their turn comes."""
     said = network.reset()
-    say.json(said) if as_json else click.echo(said["world"])
+    say.json(said) if as_json else click.echo(f"New world: {said['world']}")
 
 
 @click.group()

@@ -102,10 +102,19 @@ def about_messages(do: str) -> Any:
         done = network.act(number, do, message, wait="10s")
         if as_json:
             say.json(done)
-            return
-        click.echo(message_line(done["message"]) if "message" in done else line(done["phone"]))
+        else:
+            click.echo(message_line(done["message"]) if "message" in done else line(done["phone"]))
+        if do == "download":
+            _stop_if_unavailable(done.get("message") or {})
 
     return command
+
+
+def _stop_if_unavailable(message: dict[str, Any]) -> None:
+    """A download that brought nothing is refused, and says why."""
+    if (media := message.get("media")) and media["state"] == "unavailable":
+        reason = str(media.get("reason") or "no reason is known").rstrip(".")
+        say.stop(f"The media of message {message['id']} is unavailable: {reason}.", say.REFUSED)
 
 
 def line(phone: dict[str, Any]) -> str:

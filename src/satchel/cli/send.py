@@ -20,7 +20,7 @@ KINDS = {
     "video": ("Upload a video, send it and print the message id.", "clip.mp4"),
     "audio": ("Upload a recording, send it and print the message id.", "voice.ogg"),
     "document": ("Upload any file, send it as a document and print the message id.", "bill.pdf"),
-    "sticker": ("Upload a WebP picture, send it as a sticker and print the message id.", "wave.webp"),
+    "sticker": ("Upload a picture, send it as a sticker (JPEG and PNG are converted to WebP) and print the message id.", "wave.webp"),
 }
 
 

@@ -14,18 +14,22 @@ Table = Literal["message", "prep", "callback"]
 
 @dataclass(frozen=True)
 class Queue:
-    """`waiting`: `MOST` at the most; `oldest`: age in seconds of the item that waits longest (of those counted), 0 when none does."""
+    """`waiting`: `MOST` at the most; `oldest`: age in seconds of the item that waits longest (of those counted), 0 when none does.
+
+    `first`: the id of that item.
+    """
 
     waiting: int
     oldest: float
+    first: str | None = None
 
 
 def queue(tx: Tx, table: Table) -> Queue:
     """What waits in a table whose rows are items of lanes. Rows are numbered in the order in which they came."""
     row = tx.one(f"SELECT count(*), min(seq) FROM (SELECT seq FROM {table} WHERE state = 'waiting' LIMIT {MOST}) AS counted")
     waiting, first = row or (0, None)
-    born = tx.one(f"SELECT :now - {BORN[table]} FROM {table} WHERE seq = :seq", seq=first) if first is not None else None
-    return Queue(waiting, max(0.0, born[0]) if born else 0.0)
+    born = tx.one(f"SELECT :now - {BORN[table]}, id FROM {table} WHERE seq = :seq", seq=first) if first is not None else None
+    return Queue(waiting, max(0.0, born[0]), born[1]) if born else Queue(waiting, 0.0)
 
 
 def rows(tx: Tx, table: Table) -> int:

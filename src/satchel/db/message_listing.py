@@ -10,7 +10,7 @@ from itertools import groupby
 
 import msgspec
 
-from satchel.db import Row, Tx
+from satchel.db import Row, Tx, preps, steps
 from satchel.domain.statuses import ORDER
 
 SCAN = 5_000
@@ -63,6 +63,14 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a waiting message waits for. `behind`: an earlier one to the same number; `why`: what it was put off for last."""
+
+    behind: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
 class Page:
     """`end`: the place that the next page goes on before; None where nothing is left."""
 
@@ -89,6 +97,25 @@ def one(tx: Tx, message_id: str) -> Sent | None:
     """A message by its id."""
     rows = tx.all(_with_statuses(f"SELECT {COLUMNS} FROM message WHERE id = :id AND direction = 'out'"), id=message_id)
     return _joined(rows)[0] if rows else None
+
+
+def held(tx: Tx, message_id: str) -> Held:
+    """What a message waits for, as far as it is known; nothing for one that does not wait."""
+    row = tx.one(
+        "SELECT prep, attempts, (SELECT id FROM message AS ahead WHERE ahead.lane = mine.lane AND ahead.state = 'waiting' "
+        "ORDER BY ahead.seq LIMIT 1) FROM message AS mine WHERE id = :id AND state = 'waiting'",
+        id=message_id,
+    )
+    if row is None:
+        return Held()
+    prep, attempts, ahead = row
+    if ahead != message_id:
+        return Held(behind=ahead)
+    if prep is not None:
+        seen = preps.seen(tx, prep)
+        return Held(why=seen.why.details if seen and seen.why else None)
+    told = (step.reason for step in reversed(steps.of_message(tx, message_id)) if step.outcome != "ok" and step.reason)
+    return Held(why=next(told, None) if attempts else None)
 
 
 def _with_statuses(messages: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from satchel.db import Database, Tx, figures, hosts, schema, settings, users
+from satchel.db import Database, Tx, figures, hosts, message_listing, schema, settings, users
 from satchel.domain.application import webhook_url
 from satchel.domain.errors import Fault, Later
 from satchel.domain.limits import is_full, tightness
@@ -102,6 +102,8 @@ async def webhook(db: Database, egress: Egress) -> Finding:
         return Finding("problem", f"{shown(url)}: {answer.sentence}; start it there, or set another webhooks.url")
     if answer.broken:
         return Finding("warning", f"{shown(url)}: {answer.sentence}; look at its log")
+    if answer.result == "501":  # a receiver that knows nothing but POST
+        return Finding("ok", f"{shown(url)}: reachable; try satchel webhook test")
     return Finding("ok", f"{shown(url)}: {answer.sentence}")
 
 
@@ -131,13 +133,19 @@ async def upstream(db: Database, engine: Upstream) -> Finding:
 
 
 async def messages(db: Database) -> Finding:
-    """How many accepted messages have not gone out, and since when."""
-    waiting = await db.read(lambda tx: figures.queue(tx, "message"))
+    """How many accepted messages have not gone out, since when, and why the oldest has not."""
+
+    def look(tx: Tx) -> tuple[figures.Queue, str | None]:
+        queue = figures.queue(tx, "message")
+        return queue, message_listing.held(tx, queue.first).why if queue.first else None
+
+    waiting, why = await db.read(look)
     if not waiting.waiting:
         return Finding("ok", "none waits to be sent")
     since = datetime.fromtimestamp(time.time() - waiting.oldest, UTC)
     some = f"{waiting.waiting} wait to be sent" if waiting.waiting > 1 else "one waits to be sent"
     text = f"{some}, {'the oldest ' if waiting.waiting > 1 else ''}since {since:%Y-%m-%dT%H:%M:%SZ}"
+    text += f" (last: {why.rstrip('.')})" if why else ""
     if waiting.oldest < LONG_WAIT:
         return Finding("ok", text)
     return Finding("warning", f"{text}: see upstream and volume here, and the log of Coreapp")

@@ -79,8 +79,11 @@ def _whole(tx: Tx, message_id: str) -> dict[str, Any] | None:
     if sent is None:
         return None
     told = callbacks.about(tx, causes(sent.id, sent.retries + 1))
+    held = message_listing.held(tx, message_id)
     return {
         **_shown(sent),
+        "behind": held.behind,
+        "why": held.why,
         "steps": [_step(step) for step in steps.of_message(tx, message_id)],
         "statuses": [_status(status) for status in sent.statuses],
         "callbacks": [_callback(*one) for one in told],
