@@ -28,7 +28,7 @@ from benchmarks.processes import free_port
 from benchmarks.report import Row
 
 PASSWORD = "Quay-Lantern-42"
-POSTS = 8
+POSTS = 32
 """Requests of the client that are under way at once."""
 
 
