@@ -19,7 +19,7 @@ from satchel.domain.quantities import shown_bytes, shown_size
 from satchel.flows import Ports
 from satchel.flows.idempotency import answer_once
 from satchel.observe import metrics
-from satchel.volume import Stored
+from satchel.volume import Content, Stored
 
 log = structlog.get_logger("satchel.flows")
 MEDIA_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
@@ -50,6 +50,19 @@ class Uploaded:
 def key_of(media_id: str) -> str:
     """The volume key of a media's own bytes."""
     return f"shared/{media_id}"
+
+
+def key_of_made(file: str) -> str:
+    """The volume key of what post-processing made."""
+    return f"renditions/{file}"
+
+
+async def sha256_of(content: Content) -> str:
+    """Of all that lies in an open file, in hexadecimal; hashed in a thread."""
+    sha256 = hashlib.sha256()
+    async for block in content.blocks():
+        await asyncio.to_thread(sha256.update, block)
+    return sha256.hexdigest()
 
 
 async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uploaded:
@@ -93,7 +106,7 @@ async def bury(ports: Ports) -> None:
         try:
             await ports.volume.delete(key_of(media.id))
             for file in await ports.db.write(partial(_buried, media=media)):
-                await ports.volume.delete(f"renditions/{file}")
+                await ports.volume.delete(key_of_made(file))
         except (Later, Fault, OSError) as error:
             log.warning("not_buried", media_id=media.id, error=str(error))  # the row stays `deleting`, and we come again
 

@@ -1,7 +1,6 @@
 """From a media to what goes out for it: probe, judge, render, keep. Once per bytes, media type and profile; safe to run twice."""
 
 import asyncio
-import hashlib
 import secrets
 import uuid
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from satchel.domain.errors import (
 from satchel.domain.media import Facts, Media, Refusal, Rendition
 from satchel.domain.plans import Plan, plan
 from satchel.flows import Ports
-from satchel.flows.media_node import key_of
+from satchel.flows.media_node import key_of, key_of_made, sha256_of
 from satchel.flows.steps import Timeline
 from satchel.observe.metrics import process_seconds
 
@@ -49,7 +48,7 @@ async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) ->
 
 def key_of_rendition(rendition: Rendition, media: Media) -> str:
     """The volume key of a rendition's bytes: its own file, or the media itself."""
-    return key_of(media.id) if rendition.file is None else f"renditions/{rendition.file}"
+    return key_of(media.id) if rendition.file is None else key_of_made(rendition.file)
 
 
 def mime_of(rendition: Rendition, media: Media) -> str:
@@ -64,7 +63,7 @@ def is_work(ports: Ports, media_type: str) -> bool:
 
 async def stands(ports: Ports, known: Rendition | Refusal) -> bool:
     """Whether the file of a known result is still there."""
-    return isinstance(known, Refusal) or known.file is None or await ports.volume.stat(f"renditions/{known.file}") is not None
+    return isinstance(known, Refusal) or known.file is None or await ports.volume.stat(key_of_made(known.file)) is not None
 
 
 async def _make(ports: Ports, media: Media, media_type: str, line: Timeline) -> tuple[Rendition | Refusal, Facts]:
@@ -97,20 +96,17 @@ async def _render(ports: Ports, rendition: Rendition, todo: Plan, path: Path) ->
         except OSError as error:
             if error.filename == str(path):
                 raise
-            raise storage_fault(error, f"renditions/{rendition.file}") from error
-        stored = await ports.volume.put(f"renditions/{rendition.file}", _blocks(scratch), rendered.size, urgent=True)
+            raise storage_fault(error, key_of_made(str(rendition.file))) from error
+        stored = await ports.volume.put(key_of_made(str(rendition.file)), _blocks(scratch), rendered.size, urgent=True)
     return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
 
 
 async def _unchanged(ports: Ports, media: Media, made: Rendition | Refusal) -> None:
     """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them."""
     try:
-        sha256 = hashlib.sha256()
-        content = await ports.volume.open(key_of(media.id))
-        with closing(content):
-            async for block in content.blocks():
-                await asyncio.to_thread(sha256.update, block)
-        if sha256.hexdigest() != media.sha256:
+        with closing(await ports.volume.open(key_of(media.id))) as content:
+            sha256 = await sha256_of(content)
+        if sha256 != media.sha256:
             raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")
     except BaseException:
         await _discard(ports, made)
@@ -151,7 +147,7 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
 
 async def _discard(ports: Ports, made: Rendition | Refusal) -> None:
     if isinstance(made, Rendition) and made.file:
-        await ports.volume.delete(f"renditions/{made.file}")
+        await ports.volume.delete(key_of_made(made.file))
 
 
 async def _blocks(path: Path) -> AsyncIterator[bytes]:

@@ -1,7 +1,5 @@
 """Reading of /v1/media, and the second look at a file that was changed by hand: the file is the truth, the row its index."""
 
-import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +10,7 @@ from satchel.db import media as rows
 from satchel.domain.errors import MEDIA_CHANGED, MEDIA_GONE, Fault, Later
 from satchel.domain.media import Media
 from satchel.flows import Ports
-from satchel.flows.media_node import MEDIA_ID, key_of, unknown
+from satchel.flows.media_node import MEDIA_ID, key_of, sha256_of, unknown
 from satchel.flows.tokens import Claims
 from satchel.volume import Content
 
@@ -79,16 +77,9 @@ async def _as_it_lies(ports: Ports, media: Media, content: Content) -> Reading:
 
 async def _looked_again(ports: Ports, media: Media, content: Content) -> Media:
     """Hash a file whose stamp is not the row's, and note what lies there. The same bytes under a new stamp change nothing else."""
-    found = replace(media, size=content.size, sha256=await _sha256(content), stamp=content.stamp)
+    found = replace(media, size=content.size, sha256=await sha256_of(content), stamp=content.stamp)
     if await ports.volume.stat(key_of(media.id)) != content.stamp:
         raise Later(MEDIA_CHANGED, f"The file shared/{media.id} is being changed by hand: fetch it again in a moment.", 2.0)
     await ports.db.write(lambda tx: rows.looked_again(tx, media, found))
     log.warning("file_changed_by_hand", media_id=media.id, size=found.size, sha256=found.sha256, same_bytes=found.sha256 == media.sha256)
     return found
-
-
-async def _sha256(content: Content) -> str:
-    sha256 = hashlib.sha256()
-    async for block in content.blocks():
-        await asyncio.to_thread(sha256.update, block)
-    return sha256.hexdigest()
