@@ -44,7 +44,8 @@ curl -s -o received.jpg {sandbox}/sandbox/phones/{phone}/messages/latest/media
 
 
 NO_HOOK = """none: callbacks are kept as unsent, and never sent later by themselves
-            (--webhook URL sets one; {receiver} is one)"""
+            (--webhook URL sets one; one to try it with:
+            {receiver})"""
 
 
 @dataclass(frozen=True)
