@@ -1,6 +1,6 @@
 """`python -m benchmarks.encrypt`: one file of 100 MiB encrypted, beside `openssl speed`, beside npm's baileys where node is there.
 
-Interleaved rounds, medians; the memory is what a process of its own grew by.
+Interleaved rounds that the rest of the machine left alone, medians; the memory is what a process of its own grew by.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import report, scratch
+from benchmarks import quiet, report, scratch
 from benchmarks.report import Row
 
 MB = 1 << 20
@@ -50,23 +50,24 @@ def main() -> None:
 
 
 def _rows(file: Path, rounds: int) -> list[Row]:
-    ours, aes, theirs, grown = [], [], [], []
     node = _baileys()
-    for _ in range(rounds):
-        seconds, kib = (float(part) for part in _run([sys.executable, "-m", "benchmarks.encrypt", "--once", str(file)]).split())
-        ours.append(SIZE / seconds / 1e6)
-        grown.append(kib / 1024)
-        aes.append(_openssl())
-        if node:
-            theirs.append(SIZE / float(_run(["node", "encrypt.mjs", str(file)], node).split()[-1]) / 1e6)
+    found = quiet.rounds(lambda: _round(file, node), rounds)
+    ours, grown, aes, theirs = (list(column) for column in zip(*found, strict=True))
     speed, stage = statistics.median(ours), statistics.median(aes)
     rows = [
         _faster("encrypt 100 MiB, against openssl AES-256-CBC", speed, stage, 0.50, 0.60),
         Row("encrypt 100 MiB, memory added", statistics.median(grown), " MiB", 40, 25),
     ]
-    if theirs:
+    if node:
         rows.insert(1, _faster("encrypt 100 MiB, against baileys", speed, statistics.median(theirs), 2.2, 2.6))
     return rows
+
+
+def _round(file: Path, node: Path | None) -> tuple[float, float, float, float]:
+    """MB/s of ours, MiB it grew by, MB/s of openssl and of baileys."""
+    seconds, kib = (float(part) for part in _run([sys.executable, "-m", "benchmarks.encrypt", "--once", str(file)]).split())
+    theirs = float(_run(["node", "encrypt.mjs", str(file)], node).split()[-1]) if node else 1.0
+    return SIZE / seconds / 1e6, kib / 1024, _openssl(), SIZE / theirs / 1e6
 
 
 def _faster(what: str, ours: float, peer: float, must: float, aim: float) -> Row:
@@ -77,7 +78,7 @@ def _once(file: Path) -> tuple[float, float]:
     """Seconds, and KiB that the process grew by beyond what it had when it began."""
     from satchel.upstream.sandbox.encryption import encrypt
 
-    with tempfile.TemporaryFile(dir=file.parent) as into, file.open("rb", buffering=0) as source:
+    with tempfile.TemporaryFile(dir=file.parent, buffering=0) as into, file.open("rb", buffering=0) as source:
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         before, began = _kib("VmRSS"), time.perf_counter()
         encrypt(source, into, "document", bytes(32), SIZE)
