@@ -7,11 +7,12 @@ others go through in one thread each, which keeps two processors just as busy.
 import hashlib
 import hmac
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import BinaryIO, ClassVar, Protocol
+from queue import SimpleQueue
+from typing import BinaryIO, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -25,8 +26,6 @@ WORDS = {"image": "Image", "sticker": "Image", "video": "Video", "audio": "Audio
 STREAMED = frozenset({"audio", "video"})
 BLOCK, AHEAD = 256 * 1024, 8
 """Bytes of a block, and how many of them the hashes may be behind."""
-KEPT = 2 * AHEAD
-"""Blocks whose memory is kept for the next file."""
 SMALL = 1 << 20
 """Bytes up to which a second thread gains nothing."""
 _beside = threading.Lock()
@@ -64,10 +63,10 @@ def encrypt(source: Readable, into: BinaryIO, media_type: str, media_key: bytes,
     iv, cipher_key, mac_key = keys(media_key, media_type)
     encryptor: CipherContext = Cipher(AES(cipher_key), CBC(iv)).encryptor()
     sums = _Sums(iv, mac_key, media_type in STREAMED)
-    with _hashing(sums, size) as hashed:
+    with _hashing(sums, size) as (free, hashed):
         is_last = False
         while not is_last:
-            block = _Block.take()
+            block = free.get()
             is_last = block.fill(source)
             block.seal(encryptor)
             _write(into, block.sealed)
@@ -80,24 +79,10 @@ def encrypt(source: Readable, into: BinaryIO, media_type: str, media_key: bytes,
 class _Block:
     """Memory for a block and what it becomes, used again and again: fresh memory of this size costs as much as a third of the cipher."""
 
-    _free: ClassVar[SimpleQueue["_Block"]] = SimpleQueue()
-
     def __init__(self) -> None:
         self._in, self._out = memoryview(bytearray(BLOCK + 16)), memoryview(bytearray(BLOCK + 32))
         self.plain = self._padded = self._in[:0]
         self.sealed = self._out[:0]
-
-    @classmethod
-    def take(cls) -> "_Block":
-        try:
-            return cls._free.get_nowait()
-        except Empty:
-            return cls()
-
-    def give_back(self) -> None:
-        """Nobody looks at it any more."""
-        if self._free.qsize() < KEPT:
-            self._free.put(self)
 
     def fill(self, source: Readable) -> bool:
         """Read until it is full or the source is at its end, whose block carries the PKCS#7 padding; whether it was the last."""
@@ -111,6 +96,11 @@ class _Block:
 
     def seal(self, encryptor: CipherContext) -> None:
         self.sealed = self._out[: encryptor.update_into(self._padded, self._out)]
+
+
+_Free = SimpleQueue[_Block]
+_spare: deque[_Block] = deque(maxlen=2 * AHEAD)
+"""Whose memory is kept for the next file."""
 
 
 class _Sums:
@@ -128,7 +118,6 @@ class _Sums:
         self._blob.update(block.sealed)
         if self._sidecar is not None:
             self._sidecar.update(block.sealed)
-        block.give_back()
 
     def close(self) -> bytes:
         """The MAC that ends the blob; call it once, when all has been taken."""
@@ -144,34 +133,51 @@ class _Sums:
 
 
 @contextmanager
-def _hashing(sums: _Sums, size: int) -> Iterator[Callable[[_Block], None]]:
-    """What takes blocks: at once, or in a thread beside, which has taken all when this ends."""
-    if size <= SMALL or not _beside.acquire(blocking=False):
-        yield sums.take
-        return
+def _hashing(sums: _Sums, size: int) -> Iterator[tuple[_Free, Callable[[_Block], None]]]:
+    """Where free blocks are, and what takes full ones: at once, or in a thread beside, which has taken all when this ends."""
+    beside = size > SMALL and _beside.acquire(blocking=False)
+    with _lent(AHEAD if beside else 1) as free:
+        if not beside:
+            yield free, lambda block: _take(sums, block, free)
+            return
+        try:
+            with _Beside(sums, free) as hashing:
+                yield free, hashing.take
+        finally:
+            _beside.release()
+
+
+@contextmanager
+def _lent(count: int) -> Iterator[_Free]:
+    """So many blocks, of those that earlier files left where there are some."""
+    free, blocks = _Free(), [_block() for _ in range(count)]
+    for block in blocks:
+        free.put(block)
     try:
-        with _Beside(sums) as beside:
-            yield beside.take
+        yield free
     finally:
-        _beside.release()
+        _spare.extend(blocks)
+
+
+def _block() -> _Block:
+    try:
+        return _spare.pop()
+    except IndexError:
+        return _Block()
 
 
 class _Beside:
-    """Hashes in a thread of its own, a few blocks behind."""
+    """Hashes in a thread of its own. It may be behind by as many blocks as there are."""
 
-    def __init__(self, sums: _Sums) -> None:
-        self._sums = sums
+    def __init__(self, sums: _Sums, free: _Free) -> None:
+        self._sums, self._free = sums, free
         self._blocks: SimpleQueue[_Block | None] = SimpleQueue()
-        self._room = threading.Semaphore(AHEAD)
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
+        self.take = self._blocks.put
 
     def __enter__(self) -> "_Beside":
         self._thread.start()
         return self
-
-    def take(self, block: _Block) -> None:
-        self._room.acquire()
-        self._blocks.put(block)
 
     def __exit__(self, *_: object) -> None:
         self._blocks.put(None)
@@ -179,8 +185,12 @@ class _Beside:
 
     def _run(self) -> None:
         while (block := self._blocks.get()) is not None:
-            self._sums.take(block)
-            self._room.release()
+            _take(self._sums, block, self._free)
+
+
+def _take(sums: _Sums, block: _Block, free: _Free) -> None:
+    sums.take(block)
+    free.put(block)
 
 
 def _write(into: BinaryIO, data: bytes | memoryview) -> None:
