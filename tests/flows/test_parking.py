@@ -17,6 +17,7 @@ from satchel.domain.limits import COPY_LIFE
 from satchel.domain.media import Media
 from satchel.domain.messages import Outgoing
 from satchel.flows import Ports, links, parking, preflight, send
+from satchel.postprocess import Decide
 from satchel.upstream import Copy, Envelope
 
 from . import test_send
@@ -63,11 +64,11 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def probe(self, path: Path) -> Any:
+    async def process(self, path: Path, decide: Decide, into: Path) -> Any:
         self.probes += 1
         if self._errors:
             raise self._errors.pop(0)
-        return await self._inner.probe(path)
+        return await self._inner.process(path, decide, into)
 
 
 async def picture(node: Ports, photo: Path) -> Media:

@@ -330,16 +330,48 @@ async def test_what_is_no_file_is_gone_not_followed_and_not_waited_for(volume: V
 
 
 async def test_scratch_is_a_free_path_and_what_is_there_at_the_end_is_removed(volume: Volume, root: Path) -> None:
-    async with volume.scratch() as path:
-        assert not path.exists()
-        path.write_bytes(b"x")
+    async with volume.scratch() as scratch:
+        assert not scratch.path.exists()
+        scratch.begin().write_bytes(b"x")
     with pytest.raises(KeyError):
-        async with volume.scratch() as path:
-            path.write_bytes(b"x")
+        async with volume.scratch() as scratch:
+            scratch.begin().write_bytes(b"x")
             raise KeyError
     async with volume.scratch():
         pass
     assert parts(root) == []
+
+
+async def test_what_was_written_to_scratch_is_published_as_it_is(volume: Volume, root: Path) -> None:
+    async with volume.scratch() as scratch:
+        scratch.begin().write_bytes(b"x" * 300_000)
+        scratch.path.chmod(0o600)
+        before = scratch.path.stat().st_ino
+        stamp = await volume.take("renditions/1", scratch)
+    published = root / "renditions" / "1"
+    assert (published.read_bytes(), published.stat().st_mode & 0o777) == (b"x" * 300_000, 0o644)
+    assert (published.stat().st_ino, await volume.stat("renditions/1")) == (before, stamp)
+    assert parts(root) == []
+
+
+async def test_scratch_asks_for_room_and_publishing_leaves_the_reserve(volume: Volume, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with volume.scratch() as scratch:
+        scratch.begin().write_bytes(b"x")
+        monkeypatch.setattr("satchel.volume.folder.reserve", lambda total: 1 << 60)
+        async with refused(VOLUME_FULL):
+            await volume.take("renditions/1", scratch)
+    async with refused(VOLUME_FULL), volume.scratch() as scratch:
+        scratch.begin()
+    assert (parts(root), list((root / "renditions").iterdir())) == ([], [])
+
+
+async def test_scratch_is_published_on_our_volume_only(volume: Volume, root: Path) -> None:
+    async with volume.scratch() as scratch:
+        scratch.begin().write_bytes(b"x")
+        (root / MARKER).rename(root / "elsewhere")
+        async with put_off():
+            await volume.take("renditions/1", scratch)
+    assert (parts(root), list((root / "renditions").iterdir())) == ([], [])
 
 
 async def test_a_body_aside_lies_at_a_path_for_as_long_as_it_is_needed(volume: Volume, root: Path) -> None:
@@ -391,8 +423,8 @@ async def test_entries_are_every_file_with_its_size_and_age(volume: Volume, root
 
 
 async def test_part_files_are_entries_and_their_folder_may_be_tidied_away(volume: Volume, root: Path) -> None:
-    async with volume.scratch() as path:
-        path.write_bytes(b"12")
+    async with volume.scratch() as scratch:
+        scratch.begin().write_bytes(b"12")
         assert [entry.size for entry in await anext(volume.entries("parts"))] == [2]
     (root / "parts").rmdir()
     assert [batch async for batch in volume.entries("parts")] == []
@@ -518,8 +550,8 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
         await volume.put("shared/new", blocks(b"x"))
     async with put_off():
         await volume.delete(KEY)
-    async with put_off(), volume.scratch():
-        pass
+    async with put_off(), volume.scratch() as scratch:
+        scratch.begin()
     async with put_off(), volume.aside(blocks(b"x")):
         pass
     async with put_off():
@@ -664,8 +696,8 @@ async def test_uploads_leave_a_reserve_and_urgent_files_half_of_it(root: Path) -
 async def test_no_room_for_accepted_messages_is_said_before_anything_is_made(root: Path) -> None:
     with settled_in(root) as volume:
         (root / "ballast").write_bytes(b"x" * ((await volume.space()).free - 10_000))
-        async with refused(VOLUME_FULL), volume.scratch():
-            pass
+        async with refused(VOLUME_FULL), volume.scratch() as scratch:
+            scratch.begin()
         async with refused(VOLUME_FULL):
             volume.spool()
 

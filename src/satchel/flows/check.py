@@ -73,6 +73,6 @@ async def _rendered(ports: Ports, path: Path, todo: Plan) -> Rendered | None:
         return None
     async with ports.volume.scratch() as scratch:
         try:
-            return await ports.transcoder.render(path, todo, scratch)
+            return await ports.transcoder.render(path, todo, await asyncio.to_thread(scratch.begin))
         except OSError as error:
             raise storage_fault(error, "what is made of the file") from error

@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
+import time
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from satchel.db import CommitUnknown, renditions
 from satchel.domain.errors import (
@@ -25,10 +26,12 @@ from satchel.flows import Ports
 from satchel.flows.media_node import key_of, key_of_made, sha256_of
 from satchel.flows.steps import Timeline
 from satchel.observe.metrics import process_seconds
+from satchel.postprocess import Processed
+from satchel.volume import Scratch
 
 LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED}
 """Situations that lie in the bytes themselves: kept, so that ten thousand sends of one bad file probe it once."""
-BLOCK = 256 * 1024
+Made = TypeVar("Made", bound=Rendition | Refusal)
 
 
 async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) -> Rendition | Refusal:
@@ -70,47 +73,69 @@ async def _make(ports: Ports, media: Media, media_type: str, line: Timeline) -> 
     blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, "", media.size, media.sha256, b"")
     if not is_work(ports, media_type):
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
-    async with ports.volume.local(key_of(media.id)) as path:
+    async with ports.volume.local(key_of(media.id)) as path, ports.volume.scratch() as scratch:
         try:
-            with line.step("sniffed"):
-                with process_seconds.labels(media_type, "probe").time():
-                    facts = await ports.transcoder.probe(path)
-                todo = plan(facts, media_type, ports.limits.rules)
-            made: Rendition | Refusal = replace(blank, mime=todo.mime or "", media_key=secrets.token_bytes(32))
-            if todo.action != "keep":
-                with line.step("processed"):
-                    made = await _render(ports, replace(blank, file=blank.id), todo, path)
+            done = await _processed(ports, path, scratch, media_type, line)
+            made: Rendition | Refusal = await _written(ports, blank, done, scratch)
         except Fault as fault:
             if fault.situation not in LASTING:
                 raise
-            made, facts = Refusal(blank.id, media.sha256, media_type, blank.profile, fault.situation.slug, fault.details), Facts("", "")
-    await _unchanged(ports, media, made)
-    return made, facts
+            refusal = Refusal(blank.id, media.sha256, media_type, blank.profile, fault.situation.slug, fault.details)
+            return await _unchanged(ports, media, refusal, ""), Facts("", "")
+    return await _unchanged(ports, media, made, done.sha256), done.facts
 
 
-async def _render(ports: Ports, rendition: Rendition, todo: Plan, path: Path) -> Rendition:
-    async with ports.volume.scratch() as scratch:
+async def _processed(ports: Ports, path: Path, scratch: Scratch, media_type: str, line: Timeline) -> Processed:
+    """Look into the file and make of it what goes out, written to `scratch` unless it is the file itself."""
+    seconds = [time.perf_counter()]
+    with line.steps("sniffed", "processed") as turn:
+
+        def decide(facts: Facts) -> Plan:
+            todo = plan(facts, media_type, ports.limits.rules)
+            if todo.action != "keep":
+                scratch.begin()
+            if len(seconds) == 1:  # a second child is asked the same
+                seconds.append(time.perf_counter())
+                process_seconds.labels(media_type, "probe").observe(seconds[1] - seconds[0])
+                if todo.action != "keep":
+                    turn()
+            return todo
+
         try:
-            with process_seconds.labels(rendition.media_type, "render").time():
-                rendered = await ports.transcoder.render(path, todo, scratch)
+            done = await ports.transcoder.process(path, decide, scratch.path)
         except OSError as error:
             if error.filename == str(path):
                 raise
-            raise storage_fault(error, key_of_made(str(rendition.file))) from error
-        stored = await ports.volume.put(key_of_made(str(rendition.file)), _blocks(scratch), rendered.size, urgent=True)
-    return replace(rendition, mime=rendered.mime, size=stored.size, sha256=stored.sha256, media_key=secrets.token_bytes(32))
+            raise storage_fault(error, "what is made of the file") from error
+    if done.rendered is not None:
+        process_seconds.labels(media_type, "render").observe(time.perf_counter() - seconds[1])
+    return done
 
 
-async def _unchanged(ports: Ports, media: Media, made: Rendition | Refusal) -> None:
-    """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them."""
+async def _written(ports: Ports, blank: Rendition, done: Processed, scratch: Scratch) -> Rendition:
+    key = secrets.token_bytes(32)
+    if done.rendered is None:
+        return replace(blank, mime=done.plan.mime or "", media_key=key)
+    await ports.volume.take(key_of_made(blank.id), scratch)
+    made = done.rendered
+    return replace(blank, file=blank.id, mime=made.mime, size=made.size, sha256=made.sha256, media_key=key)
+
+
+async def _unchanged(ports: Ports, media: Media, made: Made, sha256: str) -> Made:
+    """What was found is true of the uploaded bytes only: a file changed by hand must not speak for every other media that holds them.
+
+    `sha256`: of the bytes that were looked into; empty where not all were, and the file is read again.
+    """
     try:
-        with closing(await ports.volume.open(key_of(media.id))) as content:
-            sha256 = await sha256_of(content)
+        if not sha256:
+            with closing(await ports.volume.open(key_of(media.id))) as content:
+                sha256 = await sha256_of(content)
         if sha256 != media.sha256:
             raise Fault(MEDIA_CHANGED, f"The file shared/{media.id} was changed after it had been uploaded: upload it again.")
     except BaseException:
         await _discard(ports, made)
         raise
+    return made
 
 
 async def _kept(ports: Ports, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
@@ -148,10 +173,3 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
 async def _discard(ports: Ports, made: Rendition | Refusal) -> None:
     if isinstance(made, Rendition) and made.file:
         await ports.volume.delete(key_of_made(made.file))
-
-
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    with file:
-        while block := await asyncio.to_thread(file.read, BLOCK):
-            yield block

@@ -1,8 +1,8 @@
 """What one attempt at a message has come through, to be written with the settle that ends it."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from satchel.domain.errors import Fault, Later
 from satchel.domain.steps import Name, Outcome, Step
@@ -32,6 +32,18 @@ class Timeline:
             self._add(name, at, began, "later", later.details)
             raise
         self._add(name, at, began, "ok", None)
+
+    @contextmanager
+    def steps(self, first: Name, second: Name) -> Iterator[Callable[[], None]]:
+        """Time two steps in a row: calling what this yields ends the first and begins the second, which there is none of without it."""
+        with ExitStack() as running:
+
+            def turn() -> None:
+                running.close()
+                running.enter_context(self.step(second))
+
+            running.enter_context(self.step(first))
+            yield turn
 
     def mark(self, name: Name, outcome: Outcome = "ok", reason: str | None = None) -> None:
         """A step that is a moment."""

@@ -1,5 +1,6 @@
 """PORT Transcoder: look into a file and make of it what may go out. Every decode happens in an isolated child process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,8 +38,21 @@ class Config:
         return Rules(self.image, self.sticker, self.audio, self.video, self.background)
 
 
+@dataclass(frozen=True)
+class Processed:
+    """`rendered`: None where the plan keeps the original. `sha256`: of the bytes that all this is true of, where they were read whole."""
+
+    facts: Facts
+    plan: Plan
+    rendered: Rendered | None = None
+    sha256: str = ""
+
+
+Decide = Callable[[Facts], Plan]
+
+
 class Transcoder(Protocol):
-    """Looks at files and renders them. Both calls are safe to repeat and leave the source untouched.
+    """Looks at files and renders them. All calls are safe to repeat and leave the source untouched.
 
     Raises `Fault(MEDIA_UNREADABLE)` when the content is broken or costs more time or memory than a child may have, `Later(NOT_READY)`
     when no child can be started or the children are being ended; OSError of opening `path` or writing `into` passes through.
@@ -49,6 +63,11 @@ class Transcoder(Protocol):
 
     async def render(self, path: Path, plan: Plan, into: Path) -> Rendered:
         """Carry out a plan that does not keep the original: write what goes out to `into`, which must not exist."""
+
+    async def process(self, path: Path, decide: Decide, into: Path) -> Processed:
+        """Both, with one look at the file where that is enough. `decide` says what to do about the facts, in a thread; what it raises
+        passes through.
+        """
 
     async def close(self) -> None:
         """End the children."""

@@ -87,13 +87,28 @@ def answer(handler: Handler, request: dict[str, object], max_pixels: int) -> Ans
 
 
 def work(handler: Handler, request: dict[str, object], max_pixels: int) -> Answer:
-    """Read the file from the pipe and do what was asked: carry out the plan that came along, or else probe."""
-    data, form, mime = bytearray(int(str(request["size"]))), str(request["format"]), str(request["mime"])
-    frames.receive_into(0, memoryview(data))
+    """Do with the file what was asked: carry out the plan that came along, or else probe."""
+    data, form, mime = _file(request), str(request["format"]), str(request["mime"])
     if isinstance(plan := request.get("plan"), dict):
         mime, body = handler.render(memoryview(data), form, Plan(**plan), max_pixels)
         return {"mime": mime, "size": len(body)}, body
     return {"facts": asdict(handler.probe(memoryview(data), form, mime, max_pixels))}, b""
+
+
+_held: list[bytearray] = []
+"""The file that the next request may mean, or none."""
+
+
+def _file(request: dict[str, object]) -> bytearray:
+    """From the pipe, or the one that was kept."""
+    if request.get("again"):
+        return _held.pop()
+    _held.clear()
+    data = bytearray(int(str(request["size"])))
+    frames.receive_into(0, memoryview(data))
+    if request.get("hold"):
+        _held.append(data)
+    return data
 
 
 def told(why: Exception) -> str:

@@ -6,27 +6,25 @@ A child that dies in the middle gets one successor; a child that is too slow is 
 """
 
 import asyncio
-import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 
 from satchel.domain.errors import MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, NOT_READY, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEPTED, Fault, Later
 from satchel.domain.media import Facts, Rendered
 from satchel.domain.plans import Plan
-from satchel.postprocess import Config
+from satchel.postprocess import Config, Decide, Processed
 from satchel.postprocess.families import Family, family_of
 from satchel.postprocess.source import Source
+from satchel.postprocess.visits import SLOW, Converse, Said, Target, Visit
 from satchel.postprocess.worker import Died, Reply, TooSlow, Worker, not_ready
 
 TRIES = 2
-SLOW = {"audio", "video"}
 Result = TypeVar("Result")
-Converse = Callable[[Worker], Reply]
 log = structlog.get_logger("satchel.postprocess")
 
 
@@ -76,6 +74,13 @@ class Children:
         threads = self._slow_threads if plan.media_type in SLOW else self._threads
         return await self._run(threads, lambda job: self._render(path, plan, into, job), undo=lambda: into.unlink(missing_ok=True))
 
+    async def process(self, path: Path, decide: Decide, into: Path) -> Processed:
+        """See `Transcoder.process`."""
+        done = await self._run(self._threads, lambda job: self._process(path, decide, into, job), undo=lambda: into.unlink(missing_ok=True))
+        if done.rendered is not None or done.plan.action == "keep":
+            return done
+        return Processed(done.facts, done.plan, await self.render(path, done.plan, into))
+
     async def close(self) -> None:
         """End the children; a job that is still running is ended with a `Later`."""
         await asyncio.to_thread(self._close)
@@ -105,42 +110,29 @@ class Children:
         with Source(path) as source:
             family = family_of(source.format)
             if family is None:
-                return Facts(source.format, source.mime, size=source.size)
-            reply = self._in_child(family, lambda worker: worker.ask(source), source, job)
-            if reply.facts is None:
-                raise not_ready("answered a probe with nothing")
-            return reply.facts
+                return _named(source)
+            reply = self._in_child(family, lambda worker: Said(worker.ask(source)), source, job)
+            return _facts(reply)
 
     def _render(self, path: Path, plan: Plan, into: Path, job: Job) -> Rendered:
         with Source(path) as source:
             family = family_of(source.format)
             if family is None:
                 raise Fault(TYPE_NOT_ACCEPTED, f"Found {source.mime}, of which nothing can be made: send it as a document.")
-            with into.open("xb", buffering=0) as file:
-                try:
-                    return self._write(family, source, plan, file, job)
-                except BaseException:
-                    into.unlink(missing_ok=True)
-                    raise
+            with Target(into) as target:
+                self._in_child(family, lambda worker: target.fill(worker, worker.ask(source, plan), plan), source, job)
+            return target.rendered
 
-    def _write(self, family: Family, source: Source, plan: Plan, file: BinaryIO, job: Job) -> Rendered:
-        sha256 = hashlib.sha256()
+    def _process(self, path: Path, decide: Decide, into: Path, job: Job) -> Processed:
+        with Source(path) as source:
+            family = family_of(source.format)
+            if family is None:
+                return Processed(_named(source), decide(_named(source)))
+            with Visit(source, decide, into) as visit:
+                self._in_child(family, visit, source, job)
+            return visit.outcome()
 
-        def converse(worker: Worker) -> Reply:
-            nonlocal sha256
-            sha256 = hashlib.sha256()
-            file.seek(0)
-            file.truncate()
-            reply = worker.ask(source, plan)
-            for block in worker.body(reply.size):
-                sha256.update(block)
-                write_all(file, block)
-            return reply
-
-        reply = self._in_child(family, converse, source, job, plan)
-        return Rendered(reply.mime, reply.size, sha256.hexdigest())
-
-    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job, plan: Plan | None = None) -> Reply:
+    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job) -> Reply:
         """Talk to a child, and to a second one if the first dies. Raises `Fault` or `Later` for whatever is not an answer."""
         seconds = self._seconds or family.wall
         for _ in range(TRIES):
@@ -148,8 +140,8 @@ class Children:
             try:
                 job.uses(worker)
                 with worker.within(seconds):
-                    reply = converse(worker)
-                self._give_back(worker, reply, job, plan)
+                    said = converse(worker)
+                self._give_back(worker, said, job)
             except Died:
                 worker.end()
                 if job.stopped:
@@ -161,7 +153,7 @@ class Children:
                 worker.end()
                 raise
             else:
-                return reply if not reply.error else refuse(reply, source, plan)
+                return said.reply if not said.reply.error else refuse(said.reply, source, said.plan)
         raise too_heavy(source, "could not be decoded within the memory and time limits of a child process")
 
     def _take(self, family: Family) -> Worker:
@@ -183,11 +175,11 @@ class Children:
                 self._idle.remove(worker)
             return worker
 
-    def _give_back(self, worker: Worker, reply: Reply, job: Job, plan: Plan | None) -> None:
+    def _give_back(self, worker: Worker, said: Said, job: Job) -> None:
         """Keep the child for the next job, unless it is spent or about to end by itself."""
         job.uses(None)
-        spent = worker.family.converts_once and plan is not None and plan.action == "convert"
-        if reply.error in ("", "broken", "unfit") and not spent:
+        spent = worker.family.converts_once and said.plan is not None and said.plan.action == "convert"
+        if said.reply.error in ("", "broken", "unfit") and not spent:
             with self._idle_lock:
                 self._idle.append(worker)
         else:
@@ -200,6 +192,17 @@ class Children:
             threads.shutdown(wait=True, cancel_futures=True)
         while self._idle:
             self._idle.pop().end()
+
+
+def _named(source: Source) -> Facts:
+    """Of a format that nobody looks into."""
+    return Facts(source.format, source.mime, size=source.size)
+
+
+def _facts(reply: Reply) -> Facts:
+    if reply.facts is None:
+        raise not_ready("answered a probe with nothing")
+    return reply.facts
 
 
 def refuse(reply: Reply, source: Source, plan: Plan | None) -> NoReturn:
@@ -225,8 +228,3 @@ def too_heavy(source: Source, why: str) -> Fault:
 
 def ended() -> Later:
     return Later(NOT_READY, "Post-processing is being ended: send again once this host is back.")
-
-
-def write_all(file: BinaryIO, block: memoryview) -> None:
-    while block:
-        block = block[file.write(block) :]

@@ -4,6 +4,7 @@ A frame is its length (4 bytes, big-endian) and that many bytes of JSON. Where t
 
     child  > parent   {"level": ["user nobody", …]} or {"failed": "why"}                        once, when it is ready
     parent > child    {"format": "jpeg", "mime": "image/jpeg", "size": 204800, "plan": null} + the file    a probe; with a plan, a rendition
+                      with "hold": true the child keeps the file, with "again": true the one it keeps is meant, and no file follows
     child  > parent   {"facts": {…}}                                                            for a probe
                       {"mime": "image/jpeg", "size": 198000} + the result                       for a rendition
                       {"error": "broken" | "unfit" | "memory" | "ours", "text": "why"}
@@ -16,6 +17,9 @@ import struct
 
 BLOCK = 256 << 10
 """Bytes moved at once."""
+
+HELD_BYTES = 16 << 20
+"""A child that waits for work keeps no larger file."""
 
 FRAME_BYTES = 64 << 10
 """No frame is longer: a child that was taken over cannot make the parent read for ever."""

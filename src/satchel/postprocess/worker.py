@@ -100,15 +100,15 @@ class Worker:
         finally:
             timer.cancel()
 
-    def ask(self, source: Source, plan: Plan | None = None) -> Reply:
+    def ask(self, source: Source, plan: Plan | None = None, *, again: bool = False, hold: bool = False) -> Reply:
         """Hand over the file, with a plan to carry out or else for a probe, and read the answer. Call it inside `within`.
 
-        The bytes that the answer announces are still to be read.
+        The bytes that the answer announces are still to be read. `hold`: the child is to keep the file; `again`: it was told so before.
         """
-        request = {"format": source.format, "mime": source.mime, "size": source.size, "plan": plan}
+        request = {"format": source.format, "mime": source.mime, "size": source.size, "plan": plan, "again": again, "hold": hold}
         try:
             frames.send(self._to, msgspec.json.encode(request))
-            for block in source.blocks():
+            for block in () if again else source.blocks():
                 frames.send_bytes(self._to, block)
         except BrokenPipeError:
             pass  # A child that had no memory for the file has said so and ended.

@@ -75,6 +75,15 @@ class Trial:
     kept: bool
 
 
+class Scratch(Protocol):
+    """A place on local disk for a file that is being made. Nothing is there until somebody writes it."""
+
+    path: Path
+
+    def begin(self) -> Path:
+        """The path, once there is room to write there: raises what `put` raises. Blocks: call it in a thread."""
+
+
 class Content(ABC):
     """An open file, the same one until it is closed, whatever happens to its name. `size`: bytes; `stamp`: when it was opened."""
 
@@ -157,8 +166,11 @@ class Volume(Protocol):
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""
 
-    def scratch(self) -> AbstractAsyncContextManager[Path]:
-        """A path on local disk at which nothing exists yet; whatever is there at the end of the context is removed."""
+    def scratch(self) -> AbstractAsyncContextManager[Scratch]:
+        """A place to write a file to; whatever is there at the end of the context is removed."""
+
+    async def take(self, key: str, scratch: Scratch) -> str:
+        """Publish what was written there, as `put` does and as an urgent one, and say its stamp. Nothing is written once more."""
 
     def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AbstractAsyncContextManager[Path]:
         """A path on local disk with the whole body, removed at the end of the context: nobody's media, judged like a `put`."""

@@ -29,9 +29,9 @@ from satchel.domain.errors import (
 from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
-from satchel.volume import Content, Entry, Space, Stored, Trial
+from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
-from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, gathered, stamp_of
+from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of
 from satchel.volume.reading import File, open_cached, open_regular
 from satchel.volume.trial import try_out
 
@@ -218,13 +218,30 @@ class Folder:
             yield path
 
     @asynccontextmanager
-    async def scratch(self) -> AsyncIterator[Path]:
-        path = Path(self._part_path(str(uuid.uuid4())))
-        await self._in_thread(self._require_room)
+    async def scratch(self) -> AsyncIterator[Scratch]:
+        place = Place(Path(self._part_path(str(uuid.uuid4()))), self._require_room)
         try:
-            yield path
+            yield place
         finally:
-            await self._in_thread(path.unlink, True)
+            if place.begun:
+                await asyncio.shield(self._in_thread(place.path.unlink, True))
+
+    async def take(self, key: str, scratch: Scratch) -> str:
+        part = Part(str(scratch.path), self._durable)
+        try:
+            return (await self._in_thread(self._take, part, key)).stamp
+        except OSError as error:
+            await self._in_thread(part.discard)
+            raise await self._in_thread(self._write_failed, error, key) from error
+        except BaseException:
+            await asyncio.shield(self._in_thread(part.discard))
+            raise
+
+    def _take(self, part: Part, key: str) -> Stored:
+        self._require()
+        part.adopt()
+        self._check_room(0, urgent=True)
+        return self._publish(part, key)
 
     @asynccontextmanager
     async def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AsyncIterator[Path]:

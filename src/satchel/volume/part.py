@@ -5,8 +5,9 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from satchel.volume import Stored
 
@@ -37,6 +38,12 @@ class Part:
         with self._stepping():
             self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
             os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
+
+    def adopt(self) -> None:
+        """Begin with a file that somebody else has written; of its bytes `publish` says nothing."""
+        with self._stepping():
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            os.fchmod(self._fd, 0o644)
 
     def write(self, blocks: list[bytes]) -> None:
         """Add to the file and to its hash."""
@@ -94,6 +101,18 @@ class Part:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+
+class Place:
+    """See `Scratch`. `begun`: whether something may be there; `require_room`: raises where there is none."""
+
+    def __init__(self, path: Path, require_room: Callable[[], None]) -> None:
+        self.path, self._require_room, self.begun = path, require_room, False
+
+    def begin(self) -> Path:
+        self._require_room()
+        self.begun = True
+        return self.path
 
 
 async def gathered(body: AsyncIterator[bytes], at_least: int) -> AsyncIterator[list[bytes]]:
