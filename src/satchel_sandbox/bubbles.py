@@ -101,7 +101,9 @@ def _media(message: Message, state: str, expires: float | None) -> Shown | None:
 
 
 def _ticks(message: Message) -> Ticks:
-    """What became of it on this phone, also where the phone tells nobody. What the phone itself sent is read as it says."""
+    """What became of it on this phone, also where the phone tells nobody."""
+    if message.envelope.sender == message.phone:
+        return "sent"
     if message.played_at is not None:
         return "played"
     return "delivered" if message.read_at is None else "read"

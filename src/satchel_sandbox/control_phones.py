@@ -126,7 +126,8 @@ class PhoneControl:
             found = conversation.one(tx, number, business)
             owner = phone.get(tx, number)
             drawn = conversation.blocks(tx, owner, found.business, system or owner.system, under_way)
-            return {"view": VIEW, "system": system or owner.system, "conversation": asdict(found), "blocks": drawn}
+            seen = {"phone": number, "system": system or owner.system, "timezone": owner.timezone}
+            return {"view": VIEW, **seen, "conversation": asdict(found), "blocks": drawn}
 
         return reply(await self._store.read(run))
 

@@ -54,7 +54,7 @@ def enter(tx: Tx, owner: Phone) -> str:
     newest = next(messages.newest_first(tx, owner.number), None)
     business = newest.envelope.sender if newest else ANY_CHAT
     if owner.chat != business:
-        _note(tx, owner.number, messages.of_conversation(tx, owner.number, business))
+        _note(tx, owner.number, business)
         phone.change(tx, owner.number, {"chat": business})
     return business
 
@@ -75,12 +75,12 @@ def blocks(tx: Tx, owner: Phone, business: str, system: str, under_way: set[int]
     return compose(drawn, ZoneInfo(owner.timezone), _visit(tx, owner, business, found))
 
 
-def _note(tx: Tx, number: str, found: list[Message]) -> None:
+def _note(tx: Tx, number: str, business: str) -> None:
     """Put down what a chat is like as it is opened."""
     tx.execute("DELETE FROM visit WHERE phone = ?", (number,))
-    if found:
+    if found := messages.of_conversation(tx, number, business):
         unread = [message.seq for message in found if message.read_at is None]
-        values = (number, found[0].envelope.sender, unread[0] if unread else None, len(unread), found[-1].seq)
+        values = (number, business, unread[0] if unread else None, len(unread), found[-1].seq)
         tx.execute("INSERT INTO visit (phone, business, divider_at, unread, horizon) VALUES (?, ?, ?, ?, ?)", values)
 
 

@@ -9,7 +9,13 @@ import pytest
 from satchel_sandbox import blocks, bubbles, compose
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/phone-blocks.md").read_text(encoding="utf-8")
-SHAPES = {"date": blocks.Date, "unread": blocks.Unread, "album": blocks.Album, "A bubble": blocks.Bubble, "media": blocks.Shown}
+SHAPES: dict[str, type[msgspec.Struct]] = {
+    "date": blocks.Date,
+    "unread": blocks.Unread,
+    "album": blocks.Album,
+    "A bubble": blocks.Bubble,
+    "media": blocks.Shown,
+}
 
 
 @pytest.mark.parametrize("section", SHAPES)

@@ -1,13 +1,16 @@
 """Conversations through the control API: opened, left, and shown as blocks. The composer's own rules: `test_compose.py`."""
 
 import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .crypt import plaintext, seal
 from .node import Node
-from .running import BUSINESS, PHONE, Json, Sandbox
+from .running import BUSINESS, PHONE, Json, Sandbox, running
 
 pytestmark = pytest.mark.anyio
 
@@ -203,3 +206,38 @@ async def test_a_reset_and_a_deleted_phone_forget_the_visit(sandbox: Sandbox, no
         await asyncio.gather(*(sandbox.deliver(f"{forget}{n}", seal(b"%d" % n)) for n in range(4)))
         await sandbox.messages()
         assert kinds(await blocks(sandbox)) == ["date"] + ["image"] * 4
+
+
+async def test_p24_an_open_chat_stays_as_it_was_opened_over_a_restart(node: Node, tmp_path: Path) -> None:
+    async with running(node.url, tmp_path) as sandbox:
+        await images(sandbox, "a", "b")
+        await sandbox.act("open")
+        await images(sandbox, "c", "d")
+        before = await view(sandbox)
+    async with running(node.url, tmp_path) as sandbox:
+        assert await view(sandbox) == before
+        assert kinds(before["blocks"]) == ["date", ("unread", 2), "image", "image", "image", "image"]
+
+
+async def test_a_chat_that_is_open_when_another_is_opened_is_left(sandbox: Sandbox) -> None:
+    await images(sandbox, "a", "b")
+    await sandbox.act("open")
+    await images(sandbox, "c", "d")
+    await sandbox.text("other", **{"from": "12025550155"})
+    await sandbox.act("open")
+    _, found = await sandbox.call("GET", f"/sandbox/phones/{PHONE}/conversations")
+    assert [(one["business"], one["open"]) for one in found["conversations"]] == [("12025550155", True), (BUSINESS, False)]
+    assert kinds((await view(sandbox, business=BUSINESS))["blocks"]) == ["date", ("album", 4)]
+
+
+async def test_what_a_phone_sent_stands_in_its_conversation_and_splits_a_run(node: Node, tmp_path: Path) -> None:
+    async with running(node.url, tmp_path) as sandbox:
+        await images(sandbox, "a", "b", "mine", "c", "d")
+        await sandbox.act("read")
+    with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite")) as rows, rows:
+        turned = "json_set(CAST(envelope AS TEXT), '$.from', phone, '$.to', sender)"
+        rows.execute(f"UPDATE message SET envelope = CAST({turned} AS BLOB) WHERE id = 'mine'")
+    async with running(node.url, tmp_path) as sandbox:
+        shown = await blocks(sandbox)
+        assert kinds(shown) == ["date"] + ["image"] * 5
+        assert [(block["from"], block["ticks"]) for block in shown[2:5]] == [(BUSINESS, "read"), (PHONE, "sent"), (BUSINESS, "read")]
