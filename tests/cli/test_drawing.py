@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from satchel.cli.drawing import draw
+from satchel.cli.drawing import WIDEST, draw
 from satchel.cli.sandbox_show import only
 
 PHONE, BUSINESS = "12025550111", "12025550100"
@@ -83,6 +83,12 @@ def test_p21_a_caption_stands_below_its_image_in_full() -> None:
     caption = "The harbour on the first morning after the storm, as one sees it from the quay. " * 3
     shown = " ".join(line.strip("│ ") for line in lines(drawn(bubble(caption=caption.strip()))))
     assert caption.strip() in shown
+
+
+def test_a_bubble_leaves_room_beside_it() -> None:
+    long = bubble("text", text="word " * 100)
+    assert max(map(cell_len, lines(drawn(long, width=50)))) == 40
+    assert max(map(cell_len, lines(drawn(long, width=200)))) == WIDEST
 
 
 @pytest.mark.parametrize(

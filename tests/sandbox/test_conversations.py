@@ -1,6 +1,5 @@
 """Conversations through the control API: opened, left, and shown as blocks. The composer's own rules: `test_compose.py`."""
 
-import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -193,19 +192,19 @@ async def test_no_key_in_a_block(sandbox: Sandbox) -> None:
     assert message["media"]["media_key"] not in str(await view(sandbox))
 
 
-async def test_a_reset_and_a_deleted_phone_forget_the_visit(sandbox: Sandbox, node: Node) -> None:
-    for forget in ("reset", "delete"):
+@pytest.mark.parametrize("how", ["stay", "leave", "delete", "reset"])
+async def test_a_visit_that_is_over_leaves_nothing(node: Node, tmp_path: Path, how: str) -> None:
+    async with running(node.url, tmp_path) as sandbox:
         await images(sandbox, "a")
         await sandbox.act("open")
-        if forget == "reset":
-            await sandbox.call("POST", "/sandbox/reset")
-        else:
-            async with sandbox.session.delete(f"{sandbox.url}/sandbox/phones/{PHONE}") as answer:
-                assert answer.status == 204
-        await sandbox.act("open")
-        await asyncio.gather(*(sandbox.deliver(f"{forget}{n}", seal(b"%d" % n)) for n in range(4)))
-        await sandbox.messages()
-        assert kinds(await blocks(sandbox)) == ["date"] + ["image"] * 4
+        if how == "leave":
+            await sandbox.act("leave")
+        elif how != "stay":
+            call = ("DELETE", f"/sandbox/phones/{PHONE}") if how == "delete" else ("POST", "/sandbox/reset")
+            async with sandbox.session.request(call[0], sandbox.url + call[1]) as answer:
+                assert answer.status in (200, 204)
+    with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite")) as rows:
+        assert rows.execute("SELECT phone FROM visit").fetchall() == ([(PHONE,)] if how == "stay" else [])
 
 
 async def test_p24_an_open_chat_stays_as_it_was_opened_over_a_restart(node: Node, tmp_path: Path) -> None:
