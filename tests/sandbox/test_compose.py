@@ -1,6 +1,9 @@
 """The composer: its vectors, and what holds for every conversation."""
 
 import json
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -155,13 +158,29 @@ def test_p25_another_time_zone_moves_only_date_headers_and_albums(situation: tup
 @given(situations(), st.integers(0, 30))
 def test_p25_a_caption_never_enlarges_an_album(situation: tuple[list[Bubble], str, Visit], place: int) -> None:
     bubbles, zone, visit = situation
-    captioned = [msgspec.structs.replace(one, caption="new") if n == place else one for n, one in enumerate(bubbles)]
-    sizes = [[len(block.items) for block in shown(given, zone, visit) if isinstance(block, Album)] for given in (bubbles, captioned)]
-    assert max(sizes[1], default=0) <= max(sizes[0], default=0)
-    assert sum(sizes[1]) <= sum(sizes[0])
+    written = [msgspec.structs.replace(one, caption="new") if n == place else one for n, one in enumerate(bubbles)]
+    at = bubbles[min(place, len(bubbles) - 1)].at if bubbles else NOON
+    new = Bubble(kind="image", id="new", sender="a", at=at, caption="new", ticks="read", why=[])
+    before, *after = (albums(shown(given, zone, visit)) for given in (bubbles, written, [*bubbles[:place], new, *bubbles[place:]]))
+    for sizes in after:
+        assert max(sizes, default=0) <= max(before, default=0)
+        assert sum(sizes) <= sum(before)
+
+
+def albums(blocks: list[Block]) -> list[int]:
+    """How many images are in each."""
+    return [len(block.items) for block in blocks if isinstance(block, Album)]
 
 
 @given(situations())
 def test_every_block_says_why(situation: tuple[list[Bubble], str, Visit]) -> None:
     for block in shown(*situation):
         assert block.why
+
+
+def test_time_zones_come_with_the_product() -> None:
+    """A slim container has none of its own, and not even UTC is known then."""
+    pytest.importorskip("tzdata")
+    code = "from zoneinfo import ZoneInfo; print(ZoneInfo('UTC'), ZoneInfo('Asia/Seoul'))"
+    environ = {**os.environ, "PYTHONTZPATH": ""}
+    assert subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, check=True).stdout == b"UTC Asia/Seoul\n"
