@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from . import delivery, messages, phone
+from . import conversation, delivery, messages, phone
 from .errors import Refusal, invalid
 from .magic import habits
 from .messages import Message
 from .network import Network
-from .phone import ANY_CHAT, Phone
+from .phone import Phone
 from .store import Tx
 
 LATER = ("send", "react")
@@ -71,17 +71,14 @@ async def _open(network: Network, number: str, _: str | None) -> Result:
 
     def run(tx: Tx) -> None:
         owner = _awake(tx, number)
-        newest = next(messages.newest_first(tx, number), None)
-        business = newest.envelope.sender if newest else ANY_CHAT
-        phone.change(tx, number, {"chat": business})
-        _read_all(tx, owner, business, network.clock.now())
+        _read_all(tx, owner, conversation.enter(tx, owner), network.clock.now())
 
     await network.store.write(run)
     return None
 
 
 async def _leave(network: Network, number: str, _: str | None) -> Result:
-    await network.store.write(lambda tx: phone.change(tx, number, {"chat": None}))
+    await network.store.write(lambda tx: conversation.leave(tx, number))
     return None
 
 

@@ -12,8 +12,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from . import actions, bodies, conversation, messages, phone, shown
+from .blocks import VIEW
 from .clock import duration
-from .errors import Refusal
+from .errors import Refusal, invalid
 from .messages import Message
 from .network import Network
 from .replies import reply
@@ -21,6 +22,7 @@ from .shown import Match
 from .store import Tx
 
 LONGEST_WAIT = 60.0  # seconds
+SYSTEMS = ("android", "iphone")
 
 
 class PhoneControl:
@@ -41,6 +43,7 @@ class PhoneControl:
             Route(one + "/actions", self._act, methods=["POST"]),
             Route(one + "/conversations", self._conversations),
             Route(one + "/conversations/{business}", self._conversation),
+            Route(one + "/conversations/{business}/blocks", self._blocks),
             Route(one + "/messages", self._messages),
             Route(message + "/media", self._media),
             Route(message + "/envelope", self._envelope),
@@ -112,6 +115,21 @@ class PhoneControl:
     async def _conversation(self, request: Request) -> Response:
         number, business = _number(request), request.path_params["business"]
         return reply(asdict(await self._store.read(lambda tx: conversation.one(tx, number, business))))
+
+    async def _blocks(self, request: Request) -> Response:
+        number, business, system = _number(request), request.path_params["business"], request.query_params.get("as")
+        if system not in (None, *SYSTEMS):
+            raise invalid(f"A phone is shown as {' or '.join(SYSTEMS)}, not as {system!r}.")
+        under_way = set(self._network.downloads.under_way)
+
+        def run(tx: Tx) -> dict[str, object]:
+            found = conversation.one(tx, number, business)
+            owner = phone.get(tx, number)
+            drawn = conversation.blocks(tx, owner, found.business, system or owner.system, under_way)
+            seen = {"phone": number, "system": system or owner.system, "timezone": owner.timezone}
+            return {"view": VIEW, **seen, "conversation": asdict(found), "blocks": drawn}
+
+        return reply(await self._store.read(run))
 
     async def _messages(self, request: Request) -> Response:
         number, query = _number(request), request.query_params

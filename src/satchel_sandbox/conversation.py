@@ -1,9 +1,18 @@
-"""Conversations of a phone: one per business that wrote to it, told by its messages. How a chat is drawn is not told here."""
+"""Conversations of a phone: one per business that wrote to it, told by its messages; opened and left by a person, never by looking.
+
+Which blocks a conversation is shown as is `compose.py`'s. How far it was read (`read_upto`) stands in the messages, as their `read_at`.
+"""
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
-from . import phone
+from . import copies, messages, phone
+from .blocks import Block
+from .bubbles import bubble
+from .compose import Visit, compose
 from .errors import Refusal
+from .messages import Message
+from .phone import ANY_CHAT, Phone
 from .store import Tx
 
 
@@ -38,3 +47,58 @@ def one(tx: Tx, number: str, business: str) -> Conversation:
         if business in (found.business, "latest"):
             return found
     raise Refusal(404, "unknown_conversation", f"The phone {number} has no conversation with {business!r}: list its conversations.")
+
+
+def enter(tx: Tx, owner: Phone) -> str:
+    """Open the chat with whoever wrote last, or will write first; its business. One that is open already stays as it was opened."""
+    newest = next(messages.newest_first(tx, owner.number), None)
+    business = newest.envelope.sender if newest else ANY_CHAT
+    if owner.chat != business:
+        _note(tx, owner.number, business)
+        phone.change(tx, owner.number, {"chat": business})
+    return business
+
+
+def leave(tx: Tx, number: str) -> None:
+    """The divider goes, and the next visit groups what came during this one."""
+    tx.execute("DELETE FROM visit WHERE phone = ?", (number,))
+    phone.change(tx, number, {"chat": None})
+
+
+def blocks(tx: Tx, owner: Phone, business: str, system: str, under_way: set[int]) -> list[Block]:
+    """What the phone shows of a conversation if it were a `system`; a chat that is closed, as the next visit would show it.
+
+    `under_way`: the seqs of messages whose media is on its way right now.
+    """
+    found = messages.of_conversation(tx, owner.number, business)
+    drawn = [bubble(one, system, _state(one, under_way), _ends(tx, one)) for one in found]
+    return compose(drawn, ZoneInfo(owner.timezone), _visit(tx, owner, business, found))
+
+
+def _note(tx: Tx, number: str, business: str) -> None:
+    """Put down what a chat is like as it is opened."""
+    tx.execute("DELETE FROM visit WHERE phone = ?", (number,))
+    if found := messages.of_conversation(tx, number, business):
+        unread = [message.seq for message in found if message.read_at is None]
+        values = (number, business, unread[0] if unread else None, len(unread), found[-1].seq)
+        tx.execute("INSERT INTO visit (phone, business, divider_at, unread, horizon) VALUES (?, ?, ?, ?, ?)", values)
+
+
+def _visit(tx: Tx, owner: Phone, business: str, found: list[Message]) -> Visit:
+    if owner.chat != business:
+        unread = [message.id for message in found if message.read_at is None]
+        return Visit(False, unread[0] if unread else None, len(unread))
+    row = tx.execute("SELECT divider_at, unread, horizon FROM visit WHERE phone = ? AND business = ?", (owner.number, business)).fetchone()
+    if row is None:
+        return Visit(True)
+    ids = {message.seq: message.id for message in found}
+    return Visit(True, ids.get(row[0]), row[1], ids.get(row[2]))
+
+
+def _state(message: Message, under_way: set[int]) -> str:
+    return "downloading" if message.state == "queued" and message.seq in under_way else message.state
+
+
+def _ends(tx: Tx, message: Message) -> float | None:
+    media = message.envelope.media
+    return copies.ends(tx, media.direct_path) if media else None

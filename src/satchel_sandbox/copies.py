@@ -72,6 +72,12 @@ def over(tx: Tx, now: float) -> list[str]:
     return [token for (token,) in tx.execute("SELECT token FROM copy WHERE expires <= ?", (now,))]
 
 
+def ends(tx: Tx, direct_path: str) -> float | None:
+    """When the time of the copy at an address is or was over; None: it is over, and no longer known when."""
+    copy = _known(tx, direct_path)
+    return copy.expires if copy else None
+
+
 def at(tx: Tx, direct_path: str, now: float) -> Copy:
     """The live copy at an address: 404 when there is none, 403 when the signature does not fit, 410 when its time is over."""
     if (known := _known(tx, direct_path)) and known.expires > now:

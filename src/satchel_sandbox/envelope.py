@@ -14,6 +14,7 @@ Number = Annotated[str, Meta(pattern=r"\A[0-9]{7,15}\Z")]
 MessageId = Annotated[str, Meta(pattern=r"\A[ -~]{1,128}\Z")]
 Mime = Annotated[str, Meta(pattern=r"\A[!-.0-~]+/[!-~][ -~]*\Z", max_length=255)]
 DirectPath = Annotated[str, Meta(pattern=r"\A/[!-~]+\Z", max_length=1024)]
+Waveform = Annotated[list[Annotated[int, Meta(ge=0, le=100)]], Meta(min_length=64, max_length=64)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
@@ -28,6 +29,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     file_enc_sha256: Bytes32
     file_length: Annotated[int, Meta(ge=0)]
     sidecar: bytes | None = None
+    waveform: Waveform | None = None
 
     def __repr__(self) -> str:
         return f"Media(type={self.type!r}, direct_path={self.direct_path!r})"  # no key in a log or a traceback

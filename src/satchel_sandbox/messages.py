@@ -76,6 +76,11 @@ def newest_first(tx: Tx, number: str, after: int = 0) -> Iterator[Message]:
     return _each(tx, f"phone = ? AND seq > ? AND {_SEEN} ORDER BY seq DESC", number, after)
 
 
+def of_conversation(tx: Tx, number: str, business: str) -> list[Message]:
+    """What a phone has of its conversation with a business, oldest first."""
+    return _select(tx, f"phone = ? AND sender = ? AND {_SEEN} ORDER BY seq", number, business)
+
+
 def of_state(tx: Tx, number: str, *states: str) -> list[Message]:
     wanted = ", ".join("?" * len(states))
     return _select(tx, f"phone = ? AND state IN ({wanted}) ORDER BY seq", number, *states)

@@ -88,6 +88,7 @@ def forget(tx: Tx, number: str) -> None:
     if find(tx, number) is None:
         raise unknown(number)
     tx.execute("DELETE FROM phone WHERE number = ?", (number,))
+    tx.execute("DELETE FROM visit WHERE phone = ?", (number,))
     tx.execute(
         "UPDATE message SET state = 'lost', reason = 'the phone was deleted', due = NULL, file = NULL, envelope = x'' WHERE phone = ?",
         (number,),

@@ -50,6 +50,15 @@ CREATE INDEX IF NOT EXISTS message_waiting ON message (phone, due) WHERE state =
 CREATE INDEX IF NOT EXISTS message_due ON message (due, seq) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS message_file ON message (file) WHERE state = 'downloaded';
 
+-- The chat that is open on a phone, as it was when it was opened; no row: nothing was in it, or no chat is open.
+CREATE TABLE IF NOT EXISTS visit (
+    phone      TEXT PRIMARY KEY,
+    business   TEXT NOT NULL,
+    divider_at INTEGER,                -- seq of the first message that was unread; NULL: none was
+    unread     INTEGER NOT NULL,       -- how many were
+    horizon    INTEGER NOT NULL        -- seq of the newest
+) STRICT;
+
 -- What the node has not confirmed yet. A lane is a message's id, or '' for state; within a lane the order is strict.
 CREATE TABLE IF NOT EXISTS upstream_event (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from satchel.cli import sandbox
+from satchel.cli import sandbox_show
 from satchel.db import schema
 
 from ..journeys.running import eventually, free_port
@@ -65,11 +65,11 @@ def test_a_refusal_is_one_sentence(dev: Dev) -> None:
     assert (wrong.returncode, wrong.stderr.count("\n")) == (6, 1)
 
 
-def test_a_phone_is_shown_in_lines_or_as_json(dev: Dev) -> None:
+def test_a_phone_that_has_nothing_is_shown_as_json_or_not_at_all(dev: Dev) -> None:
     nothing = satchel("sandbox", "phone", "show", "12025550199", cwd=dev.folder)
     assert (nothing.returncode, nothing.stdout) == (0, "")
     shown = satchel("sandbox", "phone", "show", "12025550199", "--json", cwd=dev.folder)
-    assert json.loads(shown.stdout) == {"messages": []}
+    assert json.loads(shown.stdout) == {"view": 1, "blocks": []}
     wrong = satchel("sandbox", "phone", "show", "12", cwd=dev.folder)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
 
@@ -79,7 +79,7 @@ def test_a_wait_in_vain_is_exit_9(dev: Dev) -> None:
     assert (vain.returncode, vain.stdout, vain.stderr.count("\n")) == (9, "", 1)
     assert "12025550198 received nothing within 100ms" in vain.stderr
     told = satchel("sandbox", "phone", "show", "12025550198", "--wait", "100ms", "--json", cwd=dev.folder)
-    assert (told.returncode, json.loads(told.stdout), json.loads(told.stderr)["errors"][0]["code"]) == (9, {"messages": []}, 1000)
+    assert (told.returncode, json.loads(told.stdout), json.loads(told.stderr)["errors"][0]["code"]) == (9, {"view": 1, "blocks": []}, 1000)
 
 
 def test_after_a_message_only_later_ones_are_shown_and_waited_for(dev: Dev) -> None:
@@ -96,6 +96,10 @@ def test_after_a_message_only_later_ones_are_shown_and_waited_for(dev: Dev) -> N
     assert f"12025550197 received nothing after {first} within 100ms" in vain.stderr
     second = send()
     assert satchel(*phone, "--after", first, "--wait", "10s", "--quiet", cwd=dev.folder).stdout.split() == [second]
+    drawn = satchel(*phone, "--after", first, cwd=dev.folder).stdout
+    assert (first in drawn, second in drawn, " 2 unread messages " in drawn, "[TXT] bill.txt" in drawn) == (False, True, False, False)
+    blocks = json.loads(satchel(*phone, "--after", first, "--json", cwd=dev.folder).stdout)["blocks"]
+    assert [block.get("id", block["kind"]) for block in blocks] == ["date", second]
     unknown = satchel(*phone, "--after", "nothing", cwd=dev.folder)
     assert (unknown.returncode, unknown.stderr.count("\n"), "no message 'nothing'" in unknown.stderr) == (5, 1, True)
 
@@ -104,8 +108,8 @@ def test_after_a_message_only_later_ones_are_shown_and_waited_for(dev: Dev) -> N
     ("state", "lacks"), [("downloading", True), ("not_downloaded", False), ("downloaded", False), ("unavailable", False)]
 )
 def test_what_a_wait_lacks_is_media_on_its_way(state: str, lacks: bool) -> None:
-    assert bool(sandbox.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks
-    assert not sandbox.lacking("1", [{"id": "a"}])
+    assert bool(sandbox_show.lacking("1", [{"id": "a", "media": {"state": state}}])) == lacks
+    assert not sandbox_show.lacking("1", [{"id": "a", "media": None}])
 
 
 def test_ctrl_c_ends_a_receiver_with_130(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def run(url: str, tmp_path: Path) -> Run:
     return run
 
 
-def send(url: str, message: str, to: str = PHONE) -> None:
-    body = {"id": message, "to": to, "from": "12025550100", "type": "text", "text": "hello"}
+def send(url: str, message: str, to: str = PHONE, **members: str) -> None:
+    body = {"id": message, "to": to, "from": "12025550100", "type": "text", "text": "hello", **members}
     sent = httpx2.post(f"{url}/wire/messages", json=body, headers={"Authorization": f"Bearer {SECRET}"}, trust_env=False)
     assert sent.status_code == 200
 
@@ -75,7 +75,7 @@ def test_phones_are_added_listed_and_switched(run: Run, url: str) -> None:
 
 def test_messages_are_read(run: Run, url: str) -> None:
     send(url, "m")
-    assert "  text  hello  m" in run("phone", "show", PHONE)
+    assert "│ hello" in run("phone", "show", PHONE, "--wait", "10s")
     assert run("phone", "read", PHONE, "latest", "--json")["message"]["read"] is True
     assert "chat open" in run("phone", "open", PHONE)
     assert "chat open" not in run("phone", "leave", PHONE)
@@ -84,6 +84,29 @@ def test_messages_are_read(run: Run, url: str) -> None:
     assert "only audio and video" in run("phone", "play", PHONE, code=say.REFUSED)
     assert "no message 'x'" in run("phone", "download", PHONE, "x", code=say.NOT_FOUND)
     run("phone", "forget", PHONE)
+
+
+def test_a_conversation_is_drawn_for_either_system_or_told_as_blocks(run: Run, url: str) -> None:
+    run("phone", "add", PHONE, "--system", "iphone", "--timezone", "Asia/Seoul")
+    send(url, "one", text="안녕하세요")
+    send(url, "two", **{"from": "12025550155"})
+    drawn = run("phone", "show", PHONE, "--business", "12025550100")
+    assert f"{PHONE} · iphone · Asia/Seoul · chat with 12025550100: closed\n" in drawn
+    assert "─ 1 unread message ─" in drawn
+    assert "│ 안녕하세요" in drawn
+    assert "\x1b" not in drawn
+    told = run("phone", "show", PHONE, "--as", "android", "--json")
+    assert (told["view"], told["system"], [block["kind"] for block in told["blocks"]]) == (1, "android", ["date", "unread", "text"])
+    assert "why: two was the first unread message" in " ".join(run("phone", "show", PHONE, "--why").split())
+    run("phone", "open", PHONE)
+    assert "chat with 12025550155: open" in run("phone", "show", PHONE)
+    assert "no conversation with '12025550199'" in run("phone", "show", PHONE, "--business", "12025550199", code=say.NOT_FOUND)
+
+
+def test_a_terminal_without_unicode_gets_question_marks(run: Run, url: str, tmp_path: Path) -> None:
+    send(url, "m", text="안녕하세요")
+    done = satchel("sandbox", "phone", "show", PHONE, cwd=tmp_path, SATCHEL_SANDBOX_URL=url, PYTHONIOENCODING="ascii")
+    assert (done.returncode, "| ?????" in done.stdout) == (0, True), done
 
 
 def test_clock_and_status(run: Run, url: str) -> None:

@@ -114,5 +114,21 @@ def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     listed = [line.split()[-2] for line in reader.printed.splitlines() if " image/jpeg " in line]
     assert listed == ["downloaded", "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
+    assert "[PLAIN] Your bill for October, with everything in it" in reader.printed
+    assert "[PLAIN] Your bill for October, with e… " in reader.printed
+    assert '"label_cut":true' in reader.printed
     assert "exit code 6" in reader.printed
     assert "0 phones  0 messages" in reader.printed
+
+
+def test_p23_p24_p25_albums_form_and_do_not_form_as_their_page_says(reader: Reader) -> None:
+    reader.paste("docs/explanation/albums.md")
+    first, second, open_, again = re.split(r"(?m)^(?=120255501\d\d · android)", reader.printed)[1:]
+    quoted = re.findall(r"(?m)^    (?!sh)(.+)$", (ROOT / "docs/explanation/albums.md").read_text(encoding="utf-8"))
+    of_a_day = re.compile(r"(November \d+|\d\d:\d\d)")
+    assert [line for line in quoted if not of_a_day.search(line) and line not in first] == []
+    assert ("album of" in second, second.count("▦ image")) == (False, 4)
+    assert "why: run of 2: an album needs 4" in second
+    assert "which has a caption" in " ".join(second.split())
+    assert ("chat with 12025550100: open" in open_, open_.count("▦ image"), "album of" in open_) == (True, 4, False)
+    assert ("album of 4 images" in again, "unread" in again) == (True, False)

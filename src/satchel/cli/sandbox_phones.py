@@ -1,4 +1,4 @@
-"""`satchel sandbox phone ls|add` and what a person does with a phone. What it has received is shown in sandbox.py."""
+"""`satchel sandbox phone ls|add` and what a person does with a phone. What it has received is shown by sandbox_show.py."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ import rich_click as click
 from satchel.cli import say
 from satchel.cli.options import json_option
 from satchel.cli.sandbox_network import sandbox_options
+from satchel.domain.quantities import shown_bytes
 
 if TYPE_CHECKING:
     from satchel.client.sandbox import Sandbox
@@ -97,8 +98,6 @@ def about_messages(do: str) -> Any:
     @json_option
     @sandbox_options
     def command(network: "Sandbox", number: str, message: str | None, as_json: bool) -> None:
-        from satchel.cli.sandbox import line as message_line
-
         done = network.act(number, do, message, wait="10s")
         if as_json:
             say.json(done)
@@ -115,6 +114,15 @@ def _stop_if_unavailable(message: dict[str, Any]) -> None:
     if (media := message.get("media")) and media["state"] == "unavailable":
         reason = str(media.get("reason") or "no reason is known").rstrip(".")
         say.stop(f"The media of message {message['id']} is unavailable: {reason}.", say.REFUSED)
+
+
+def message_line(message: dict[str, Any]) -> str:
+    """One message in one line."""
+    media = message.get("media")
+    template = message.get("template") or {}
+    what = " ".join((message.get("text") or "").split()) or template.get("name") or message.get("caption") or message.get("filename") or ""
+    size = f"{media['mime_type']}  {shown_bytes(media['size'])}  {media['state']}" if media else ""
+    return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
 
 
 def line(phone: dict[str, Any]) -> str:
