@@ -19,7 +19,7 @@ from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, UPSTREAM_REFUSED
 from satchel.domain.media import Rendition
 from satchel.domain.messages import Outgoing
 from satchel.upstream import Config, Copy, Envelope, Placed, StaleCopy
-from satchel.upstream.sandbox import Sandbox, wire
+from satchel.upstream.sandbox import IN_MEMORY, Sandbox, wire
 from satchel.volume.folder import Folder
 from satchel.volume.reading import open_plain
 
@@ -119,8 +119,8 @@ async def test_what_was_put_and_sent_is_what_the_phone_holds(desk: Desk, media_t
     assert await on_phone(desk, "m1") == path.read_bytes()
 
 
-@pytest.mark.parametrize(("size", "spools"), [(0, 0), (MEBIBYTE, 0), (MEBIBYTE + 1, 1), (3 * MEBIBYTE + 7, 1)])
-async def test_a_file_over_a_mebibyte_goes_through_the_spool_which_is_closed(desk: Desk, size: int, spools: int) -> None:
+@pytest.mark.parametrize(("size", "spools"), [(0, 0), (IN_MEMORY, 0), (IN_MEMORY + 1, 1), (3 * MEBIBYTE + 7, 1)])
+async def test_a_file_over_about_a_mebibyte_goes_through_the_spool_which_is_closed(desk: Desk, size: int, spools: int) -> None:
     rendition, path = desk.rendition(b"\x5a" * size)
     copy = await desk.upstream.put(rendition, path, None)
     assert len(desk.spooled) == spools
@@ -179,7 +179,7 @@ async def test_the_same_bytes_and_key_are_the_same_copy(desk: Desk) -> None:
     assert (await desk.upstream.put(other, path, None)).address != first.address
 
 
-async def test_an_upload_that_broke_off_goes_on_where_it_was(desk: Desk) -> None:
+async def test_an_upload_that_broke_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     rendition, path = desk.rendition(os.urandom(8 * MEBIBYTE))
     blob, address = await asyncio.to_thread(desk.upstream._seal, rendition, path)
     whole = blob.read()
@@ -192,7 +192,16 @@ async def test_an_upload_that_broke_off_goes_on_where_it_was(desk: Desk) -> None
     door = f"/mms/document/{address.token}?resume=1"
     while (await desk.network.call("POST", door, headers=desk.network.authorization))[1]["resume"] == "0":  # noqa: ASYNC110
         await asyncio.sleep(0.01)
+    sent: list[int] = []
+    call = desk.upstream._call
+
+    async def watched(method: str, path: str, body: Any = None, size: int | None = None) -> bytes:
+        sent.append(size or 0)
+        return await call(method, path, body, size)
+
+    monkeypatch.setattr(desk.upstream, "_call", watched)
     copy = await desk.upstream.put(rendition, path, None)
+    assert 0 < sum(sent) < len(whole)
     await desk.upstream.send(envelope(rendition, copy))
     await desk.network.messages()
     assert await on_phone(desk, "m1") == path.read_bytes()

@@ -32,7 +32,7 @@ from satchel.mounts import network_kind
 from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of
-from satchel.volume.reading import File, open_cached, open_regular
+from satchel.volume.reading import File, open_cached, open_regular, stat_cached
 from satchel.volume.trial import try_out
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ class Folder:
 
     async def stat(self, key: str) -> str | None:
         try:
-            found = await self._in_thread((self._root / key).lstat)
+            found = await self._looked_at(key)
         except FileNotFoundError as error:
             if not await self._in_thread(self.marker.is_there_without, key):
                 raise self.marker.missing() from error
@@ -213,7 +213,7 @@ class Folder:
     async def local(self, key: str) -> AsyncIterator[Path]:
         path = self._root / key
         async with self._told(key):
-            if not stat.S_ISREG((await self._in_thread(path.lstat)).st_mode):
+            if not stat.S_ISREG((await self._looked_at(key)).st_mode):
                 raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
             yield path
 
@@ -268,6 +268,12 @@ class Folder:
         self._require()
         self._check_room(1, urgent=True)
         (self._root / PARTS).mkdir(exist_ok=True)
+
+    async def _looked_at(self, key: str) -> os.stat_result:
+        """Of the name itself, never of what a link leads to. Raises FileNotFoundError and what else the system says."""
+        path = f"{self._at}/{key}"
+        found = None if self._on_network else stat_cached(path)
+        return await self._in_thread(os.lstat, path) if found is None else found
 
     async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)

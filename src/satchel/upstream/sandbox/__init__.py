@@ -19,8 +19,10 @@ from satchel.upstream.sandbox import wire
 if TYPE_CHECKING:
     import aiohttp
 
-IN_MEMORY = 1 << 20
-"""Files up to this many bytes are encrypted in memory, larger ones into a nameless file on the volume."""
+IN_MEMORY = (1 << 20) - 64
+"""Files up to this many bytes are encrypted in memory, larger ones into a nameless file on the volume. So much in one piece, and no more,
+is sent without a warning.
+"""
 PATHS = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "document": "document"}
 RESUMED = 5 << 20
 """From so many bytes on it is asked how much of a blob an earlier upload has brought."""
@@ -50,10 +52,10 @@ def _placed(address: wire.Address, direct_path: str, expires: float) -> Copy:
     return Copy(msgspec.json.encode(placed).decode(), expires)
 
 
-def _body(blob: BinaryIO) -> BinaryIO:
-    """The blob from where it stands, as a file that may be closed: whoever sends it does so, and we may have to send it again."""
+def _body(blob: BinaryIO) -> BinaryIO | bytes:
+    """The blob from where it stands; a file as one that may be closed: whoever sends it does so, and we may have to send it again."""
     if isinstance(blob, io.BytesIO):
-        return io.BytesIO(blob.getbuffer()[blob.tell() :])
+        return blob.getvalue()
     return os.fdopen(os.dup(blob.fileno()), "rb", buffering=0)
 
 
@@ -87,7 +89,7 @@ class Sandbox:
                 return looked
             if 0 < (offset := looked.offset) < size and (went_on := await self._go_on(door, blob, offset, size)) is not None:
                 return went_on
-        await asyncio.to_thread(blob.seek, 0)
+            await asyncio.to_thread(blob.seek, 0)
         uploaded: _Uploaded = _read(await self._call("POST", door, _body(blob), size), _Uploaded)
         return uploaded
 
