@@ -13,7 +13,7 @@ from satchel.db import Tx, brake, callbacks, contacts, idempotency, lanes, messa
 from satchel.domain.errors import Fault, Later
 from satchel.domain.limits import is_high
 from satchel.domain.quantities import shown_share, shown_size
-from satchel.flows import Ports, beat, media_node, parking, reconcile
+from satchel.flows import Ports, beat, media_node, parking, reconcile, worlds
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
@@ -59,7 +59,7 @@ class Chores:
             raise Later(error.situation, error.details) from error
         self._upstream = "connected"
         if before != (state.world, state.offset):
-            await self._ports.db.write(partial(_learn, state=state, before=before))
+            await self._ports.db.write(partial(_learn, state=state, before=before, host=self._name))
         await self._beat()
 
     async def _measure(self) -> None:
@@ -95,9 +95,9 @@ class Chores:
         await self._ports.db.write(partial(lanes.wake, name=name, kind=kind))
 
 
-def _learn(tx: Tx, state: State, before: tuple[str | None, float]) -> None:
+def _learn(tx: Tx, state: State, before: tuple[str | None, float], host: str) -> None:
     if settings.upstream(tx) == before:
-        settings.learn_upstream(tx, state.world, state.offset)
+        worlds.learn(tx, state.world, state.offset, host)
 
 
 async def _each(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:

@@ -85,6 +85,13 @@ def again(tx: Tx, callback_id: str, after: float) -> bool:
     return lanes.again(tx, "callback", callback_id, after)
 
 
+def keep_unsent(tx: Tx) -> int:
+    """Whatever waits is kept and not sent by itself any more; how many those were."""
+    waiting = tx.all("SELECT DISTINCT lane FROM callback WHERE state = 'waiting'")
+    lanes.wake_all(tx, [row[0] for row in waiting], KIND)  # locked before their rows
+    return tx.run("UPDATE callback SET state = 'unsent' WHERE state = 'waiting'")
+
+
 def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:
     """Note an attempt: its number from 1, the HTTP status or what went wrong, and how long it took."""
     tx.run(

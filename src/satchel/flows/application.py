@@ -1,7 +1,7 @@
 """Changing the application settings: one change at a time over all hosts."""
 
-from satchel.db import Database, Tx, settings
-from satchel.domain.application import merged
+from satchel.db import Database, Tx, endpoints, settings
+from satchel.domain.application import merged, webhook_url
 
 LOCK = 7_282_436
 
@@ -11,7 +11,11 @@ async def change(db: Database, patch: object, by: str) -> None:
 
     def apply(tx: Tx) -> None:
         tx.lock(LOCK)
-        settings.put(tx, settings.APPLICATION, merged(settings.application(tx), patch), by)
+        before = settings.application(tx)
+        after = merged(before, patch)
+        settings.put(tx, settings.APPLICATION, after, by)
+        if webhook_url(before) != webhook_url(after):
+            endpoints.worked(tx)  # that nobody answered says nothing of the new address
 
     await db.write(apply)
 

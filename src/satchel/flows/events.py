@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from satchel.db import Tx, contacts, messages, settings, steps
+from satchel.db import Tx, messages, settings, steps
 from satchel.db import upstream_events as rows
 from satchel.domain.statuses import ORDER, Status
 from satchel.domain.steps import Step
-from satchel.flows import Ports, statuses
+from satchel.flows import Ports, statuses, worlds
 from satchel.upstream import UpstreamEvent, UpstreamEvents
 
 
@@ -26,7 +26,7 @@ async def absorb(ports: Ports, headers: Mapping[str, str], body: bytes) -> int:
 def _absorb(tx: Tx, ports: Ports, posted: UpstreamEvents) -> int:
     upstream = ports.upstream.name
     states = [event for event in posted.events if event.offset is not None]
-    taken = sum(_take_state(tx, upstream, posted.world, event) for event in states)
+    taken = sum(_take_state(tx, ports, posted.world, event) for event in states)
     world, _ = settings.upstream(tx)
     foreign = world is not None and world != posted.world
     new: list[Status] = []
@@ -49,13 +49,11 @@ def _step(status: Status, host: str) -> Step:
     return Step(name, time.time(), 0.0, host, outcome="failed" if name == "failed" else "ok")
 
 
-def _take_state(tx: Tx, upstream: str, world: str, event: UpstreamEvent) -> bool:
+def _take_state(tx: Tx, ports: Ports, world: str, event: UpstreamEvent) -> bool:
     """The upstream's clock was moved, or its world is new; a repeated report changes nothing."""
-    new = _take(tx, upstream, world, event, "absorbed")
+    new = _take(tx, ports.upstream.name, world, event, "absorbed")
     if new and event.offset is not None:
-        if settings.upstream(tx)[0] != world:
-            contacts.forget(tx)
-        settings.learn_upstream(tx, world, event.offset)
+        worlds.learn(tx, world, event.offset, ports.host)
     return new
 
 
