@@ -15,14 +15,12 @@ from click import get_current_context
 from satchel.cli import say
 from satchel.cli.options import state_data_dir
 from satchel.cli.state import DATA_DIR, state_of
-from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE
 
 if TYPE_CHECKING:
     from satchel.client import ClientError, FileUnreadable, Unreachable
 
 HINT = "satchel.hint"
 """In click's context: what to add to a refusal of the token."""
-STORAGE = {item.slug for item in (VOLUME_FULL, VOLUME_NOT_WRITABLE, VOLUME_MISSING)}
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +59,7 @@ def failure_of(error: "ClientError | FileUnreadable | Unreachable") -> say.Failu
 
     if isinstance(error, ClientError):
         hint = get_current_context().meta.get(HINT, "") if error.status == 401 else ""
-        return say.Failure(f"{error}{hint}", _code(error), (error.code or 1000, error.title, error.details))
+        return say.Failure(f"{error}{hint}", error.exit_code, (error.code or 1000, error.title, error.details))
     return say.Failure(str(error), say.UNREACHABLE if isinstance(error, Unreachable) else say.UNEXPECTED)
 
 
@@ -93,10 +91,3 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
     if not token:
         say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
     return str(url).rstrip("/"), str(token), os.environ.get("SATCHEL_CA") or state.get("ca")
-
-
-def _code(error: "ClientError") -> int:
-    if error.slug in STORAGE:
-        return say.STORAGE
-    known = {401: say.NOT_ALLOWED, 403: say.NOT_ALLOWED, 404: say.NOT_FOUND, 429: say.UNREACHABLE, 503: say.UNREACHABLE}
-    return known.get(error.status, say.REFUSED if error.status < 500 else say.UNEXPECTED)

@@ -1,5 +1,6 @@
 """A typed client for the node's HTTP API. Imports nothing else of Satchel, so it works against any node that speaks the contract."""
 
+import importlib
 import json
 import mimetypes
 import os
@@ -7,13 +8,53 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlencode
 
-from satchel.client.connection import Unreachable, connect
-from satchel.client.transport import ClientError, FileUnreadable, Moved, Target, Transport, Watched, unwatched
+from satchel.client.connection import connect
+from satchel.client.errors import (
+    Busy,
+    ClientError,
+    FileUnreadable,
+    NotAllowed,
+    NotFound,
+    Refused,
+    SatchelError,
+    SendFailed,
+    StorageTrouble,
+    TimedOut,
+    Unreachable,
+)
+from satchel.client.transport import Moved, Target, Transport, Watched, unwatched
 
-__all__ = ["Client", "ClientError", "Download", "FileUnreadable", "Media", "Page", "Target", "Unreachable", "Uploaded", "connect"]
+if TYPE_CHECKING:
+    from satchel.client.aio import AsyncSatchel as AsyncSatchel
+    from satchel.client.node import Satchel as Satchel
+
+__all__ = [
+    "AsyncSatchel",
+    "Busy",
+    "Client",
+    "ClientError",
+    "Download",
+    "FileUnreadable",
+    "Media",
+    "NotAllowed",
+    "NotFound",
+    "Page",
+    "Refused",
+    "Satchel",
+    "SatchelError",
+    "SendFailed",
+    "StorageTrouble",
+    "Target",
+    "TimedOut",
+    "Unreachable",
+    "Uploaded",
+    "connect",
+]
+LATE = {"Satchel": "satchel.client.node", "AsyncSatchel": "satchel.client.aio"}
+"""What commands do without, so that they need not import it."""
 LISTING, CALLBACKS, SENT = "/_satchel/v1/media", "/_satchel/v1/callbacks", "/_satchel/v1/messages"
 PREFLIGHT = "/_satchel/v1/preflight"
 
@@ -59,11 +100,18 @@ class Page:
     now: str
 
 
+def __getattr__(name: str) -> Any:
+    if name in LATE:
+        return getattr(importlib.import_module(LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class Client:
     """Every call opens a connection of its own and raises `ClientError` or `Unreachable`."""
 
-    def __init__(self, target: Target) -> None:
-        self._transport = Transport(target)
+    def __init__(self, target: Target, transport: Transport | None = None) -> None:
+        """`transport`: where requests go and with which token, if not those of the target."""
+        self._transport = transport or Transport(target)
 
     def upload(self, path: Path, mime: str | None = None, moved: Moved = unwatched) -> Uploaded:
         """Store a file, streamed. `mime`: guessed from the name unless given. Raises `FileUnreadable`."""

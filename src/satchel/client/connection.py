@@ -4,19 +4,14 @@ import http.client
 import ssl
 from urllib.parse import urlsplit
 
+from satchel.client.errors import NobodyListens as NobodyListens
+from satchel.client.errors import Unreachable as Unreachable
+
 BLOCK = 256 * 1024
 TIMEOUT = 300.0
 """Seconds that the other side may stay silent."""
 Trusted = ssl.SSLContext | str | None
 """Over https: a PEM file of certificates to trust besides the machine's own, or what `trust` made of it, for many connections."""
-
-
-class Unreachable(Exception):
-    """Nobody answers at the address, or the connection broke."""
-
-
-class NobodyListens(Unreachable):
-    """The address is free."""
 
 
 def connect(url: str, trusted: Trusted = None, timeout: float = TIMEOUT) -> tuple[http.client.HTTPConnection, str]:

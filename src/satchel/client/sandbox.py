@@ -1,12 +1,13 @@
-"""A client for the sandbox's own API: phones, clock, chaos. It needs no token. What phones have received is fetched where it is shown."""
+"""A client for the sandbox's own API: phones, clock, chaos. It needs no token."""
 
 import http.client
 import json
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from satchel.client.connection import Unreachable, connect, why
-from satchel.client.transport import ClientError
+from satchel.client.connection import connect, why
+from satchel.client.errors import Unreachable, refusal
 
 Said = dict[str, Any]
 PATIENCE = 90.0
@@ -51,24 +52,66 @@ class Sandbox:
         """A new phone; a free number of the fiction range unless one is given."""
         return self._call("POST", "/sandbox/phones", {**given, **({"number": number} if number else {})})
 
-    def act(self, number: str, do: str, message: str | None = None, wait: str = "0") -> Said:
-        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take."""
-        path = f"/sandbox/phones/{quote(number, safe='')}/actions?wait={quote(wait, safe='')}"
-        return self._call("POST", path, {"do": do, **({"message": message} if message else {})})
+    def phone(self, number: str) -> Said:
+        return self._call("GET", _of(number))
+
+    def change_phone(self, number: str, given: Said) -> Said:
+        return self._call("PATCH", _of(number), given)
+
+    def act(self, number: str, do: str, message: str | None = None, wait: str = "0", **more: Any) -> Said:
+        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take; `more`: of the action."""
+        path = f"{_of(number)}/actions?{urlencode({'wait': wait})}"
+        return self._call("POST", path, {"do": do, **({"message": message} if message else {}), **more})
+
+    def messages(self, number: str, match: Sequence[str] = (), after: str | None = None, wait: str = "0") -> list[Said]:
+        """What is on a phone, the oldest first. `match`: such as `type=image`; `wait`: for the newest that fits to come to rest."""
+        query = [("wait", wait), *(("match", one) for one in match), *([("after", after)] if after else [])]
+        return list(self._call("GET", f"{_of(number)}/messages?{urlencode(query)}")["messages"])
+
+    def media(self, number: str, message: str) -> bytes:
+        """The plain bytes that a phone holds of a message."""
+        return self._fetch("GET", f"{_of(number)}/messages/{quote(message, safe='')}/media", None)
+
+    def conversations(self, number: str) -> list[Said]:
+        return list(self._call("GET", f"{_of(number)}/conversations")["conversations"])
+
+    def blocks(self, number: str, business: str, system: str | None = None) -> list[Said]:
+        """A conversation as a phone draws it. `system`: android or iphone in place of the phone's own."""
+        query = f"?as={quote(system)}" if system else ""
+        return list(self._call("GET", f"{_of(number)}/conversations/{quote(business, safe='')}/blocks{query}")["blocks"])
 
     def _call(self, method: str, path: str, body: Said | None = None) -> Said:
+        said = self._fetch(method, path, body)
+        try:
+            return dict(json.loads(said))
+        except ValueError as error:
+            raise self._no_sandbox() from error
+
+    def _fetch(self, method: str, path: str, body: Said | None) -> bytes:
         connection, prefix = connect(self._url, timeout=PATIENCE)
         try:
             connection.request(method, prefix + path, None if body is None else json.dumps(body).encode())
             answer = connection.getresponse()
-            said: Said = json.loads(answer.read())
+            said = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{why(self._url, error)} The sandbox comes with satchel dev.") from error
-        except ValueError as error:
-            raise Unreachable(f"What answers at {self._url} is no sandbox. The sandbox comes with satchel dev.") from error
         finally:
             connection.close()
         if answer.status >= 300:
-            slug = str(said.get("error", ""))
-            raise ClientError(answer.status, 0, slug, str(said.get("details", answer.reason)), slug)
+            raise self._refused(answer, said)
         return said
+
+    def _refused(self, answer: http.client.HTTPResponse, said: bytes) -> Exception:
+        try:
+            told = json.loads(said)
+            slug, details = str(told.get("error", "")), str(told.get("details", answer.reason))
+        except (ValueError, AttributeError):
+            return self._no_sandbox()
+        return refusal(answer.status, 0, slug, details, slug)
+
+    def _no_sandbox(self) -> Unreachable:
+        return Unreachable(f"What answers at {self._url} is no sandbox. The sandbox comes with satchel dev.")
+
+
+def _of(number: str) -> str:
+    return f"/sandbox/phones/{quote(number, safe='')}"

@@ -9,32 +9,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
-from satchel.client.connection import BLOCK, Unreachable, connect, why
+from satchel.client.connection import BLOCK, connect, why
+from satchel.client.errors import ClientError as ClientError
+from satchel.client.errors import FileUnreadable as FileUnreadable
+from satchel.client.errors import Unreachable, refusal
 
 NEXT = re.compile(r'<[^>]*\?([^>]*)>\s*;\s*rel="?next"?')
+Connection = http.client.HTTPConnection
 Moved = Callable[[int], object]
 """Is told how many bytes have just gone over the wire."""
-
-
-class ClientError(Exception):
-    """The node said no. `code`, `title`, `details`: from its envelope; `status`: of HTTP; `slug`: the header Satchel-Error."""
-
-    def __init__(self, status: int, code: int, title: str, details: str, slug: str) -> None:
-        super().__init__(f"{details or title} (HTTP {status}{f', code {code}' if code else ''})")
-        self.status = status
-        self.code = code
-        self.title = title
-        self.details = details
-        self.slug = slug
-
-
-class FileUnreadable(Exception):
-    """A file to upload cannot be read to its end."""
-
-    def __init__(self, path: str, why: object) -> None:
-        super().__init__(f"{path} cannot be read to its end ({why}): upload it again.")
 
 
 @dataclass(frozen=True)
@@ -71,7 +56,14 @@ class Watched:
         return block
 
 
-Body = bytes | Watched | None
+class Readable(Protocol):
+    """A body that is read in blocks while it goes out."""
+
+    def read(self, most: int = ..., /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+
+
+Body = bytes | Readable | None
 
 
 class Transport:
@@ -96,10 +88,21 @@ class Transport:
         self, method: str, path: str, body: Body = None, headers: dict[str, str] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
         """The answer to a request, if it is a 2xx."""
+        connection, answer = self._answered(method, path, body, headers or {})
+        try:
+            yield answer
+        finally:
+            connection.close()
+
+    def _token(self) -> str:
+        return self._target.token
+
+    def _answered(self, method: str, path: str, body: Body, headers: dict[str, str]) -> "tuple[Connection, http.client.HTTPResponse]":
+        """A connection that has answered with a 2xx; the caller closes it."""
         connection, prefix = connect(self._target.url, self._target.ca)
         try:
             with self._talking():
-                given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}
+                given = {"Authorization": f"Bearer {self._token()}", **headers}
                 try:
                     connection.request(method, prefix + path, body, given)
                 except (BrokenPipeError, ConnectionResetError):
@@ -109,9 +112,10 @@ class Transport:
                 answer = connection.getresponse()
                 if answer.status >= 300:
                     raise _error(answer, path)
-            yield answer
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection, answer
 
     def blocks(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         """The body of an answer, checked to be whole."""
@@ -140,7 +144,7 @@ def _error(answer: http.client.HTTPResponse, path: str) -> ClientError:
     if answer.status == 404 and path.startswith("/v1/media/"):  # the one answer of the contract without a body
         code, title = code or 1006, title or "Resource not found"
         details = details or f"There is no media {path.rpartition('/')[2]}: it was never uploaded here, or it was deleted."
-    return ClientError(answer.status, code, title, details, slug)
+    return refusal(answer.status, code, title, details, slug, answer.headers.get("X-Request-Id", ""))
 
 
 def _said(body: dict[str, Any]) -> tuple[int, str, str]:

@@ -101,19 +101,18 @@ def failed(tx: Tx, message_id: str) -> bool:
     return tx.run("UPDATE message SET state = 'failed' WHERE id = :id AND state = 'waiting'", id=message_id) == 1
 
 
+OF_OTHERS = "state = 'waiting' AND direction = 'out' AND world <> :world"
+
+
 def end_others(tx: Tx, world: str) -> list[tuple[str, str, int]]:
     """What waits and was accepted under another world will never go out; id, recipient and retries of each."""
     lanes.wake_all(tx, _lanes_of_others(tx, world), KIND)  # locked before their rows; what is accepted from now on waits for nobody
-    rows = tx.all(
-        "UPDATE message SET state = 'failed' WHERE state = 'waiting' AND direction = 'out' AND world <> :world RETURNING id, wa_id, retries",
-        world=world,
-    )
+    rows = tx.all(f"UPDATE message SET state = 'failed' WHERE {OF_OTHERS} RETURNING id, wa_id, retries", world=world)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _lanes_of_others(tx: Tx, world: str) -> list[str]:
-    where = "state = 'waiting' AND direction = 'out' AND world <> :world"
-    return [row[0] for row in tx.all(f"SELECT DISTINCT lane FROM message WHERE {where}", world=world)]
+    return [row[0] for row in tx.all(f"SELECT DISTINCT lane FROM message WHERE {OF_OTHERS}", world=world)]
 
 
 def again(tx: Tx, message_id: str, after: float) -> bool:
