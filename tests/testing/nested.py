@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent / "samples"
 PHOTO = Path(__file__).parents[1] / "media" / "harbour.jpg"
+PLUGINS = ("-p", "satchel.testing.plugin", "-p", "xdist", "-p", "no:cacheprovider")
+"""By name: others that happen to be installed take seconds to import, and a checkout that was set up earlier has no entry point."""
 HERE = str(Path(__file__).parents[2] / "src")
 
 
@@ -23,16 +24,10 @@ class Run:
     counts: dict[str, int]
 
 
-def loaded() -> list[str]:
-    """How pytest is told of the plugin where it is not installed, as in a checkout before make setup."""
-    known = {point.value for point in entry_points(group="pytest11")}
-    return [] if "satchel.testing.plugin" in known else ["-p", "satchel.testing.plugin"]
-
-
 def environment(**given: str) -> dict[str, str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("SATCHEL_", "PYTEST_"))}
     path = os.pathsep.join([HERE, *filter(None, [outside.get("PYTHONPATH")])])
-    return {**outside, "PYTHONPATH": path, **given}
+    return {**outside, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **given}
 
 
 def pytest(folder: Path, sample: str, *arguments: str, **environ: str) -> Run:
@@ -44,7 +39,7 @@ def pytest(folder: Path, sample: str, *arguments: str, **environ: str) -> Run:
 def there(folder: Path, *arguments: str, **environ: str) -> Run:
     """The same for files that lie there already."""
     shutil.copy(PHOTO, folder)
-    command = [sys.executable, "-m", "pytest", *loaded(), "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", *PLUGINS, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=180, check=False)
     output = done.stdout + done.stderr
     ends = re.findall(r"^=*\s*((?:\d+ \w+,? ?)+) in ", output, re.MULTILINE)
