@@ -3,7 +3,7 @@
 import http.client
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from satchel.client.connection import connect, why
@@ -58,10 +58,10 @@ class Sandbox:
     def change_phone(self, number: str, given: Said) -> Said:
         return self._call("PATCH", _of(number), given)
 
-    def act(self, number: str, do: str, message: str | None = None, wait: str = "0", **more: Any) -> Said:
-        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take; `more`: of the action."""
+    def act(self, number: str, do: str, message: str | None = None, wait: str = "0") -> Said:
+        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take."""
         path = f"{_of(number)}/actions?{urlencode({'wait': wait})}"
-        return self._call("POST", path, {"do": do, **({"message": message} if message else {}), **more})
+        return self._call("POST", path, {"do": do, **({"message": message} if message else {})})
 
     def messages(self, number: str, match: Sequence[str] = (), after: str | None = None, wait: str = "0") -> list[Said]:
         """What is on a phone, the oldest first. `match`: such as `type=image`; `wait`: for the newest that fits to come to rest."""
@@ -72,6 +72,18 @@ class Sandbox:
         """The plain bytes that a phone holds of a message."""
         return self._fetch("GET", f"{_of(number)}/messages/{quote(message, safe='')}/media", None)
 
+    def give(self, number: str, file: BinaryIO) -> str:
+        """Put a file onto a phone, to be sent from it any number of times; its name there."""
+        return str(self._call("POST", f"{_of(number)}/files", file)["file"])
+
+    def send(self, number: str, said: Said) -> Said:
+        """A message from this phone: `type`, `text` or `file` (what `give` answered), `caption`, `filename`, `mime_type`, `reply_to`."""
+        return dict(self._call("POST", f"{_of(number)}/actions", {"do": "send", **said})["message"])
+
+    def react(self, number: str, message: str, emoji: str) -> Said:
+        """An emoji under a message of this phone (its id, or latest); an empty one takes it away."""
+        return dict(self._call("POST", f"{_of(number)}/actions", {"do": "react", "message": message, "emoji": emoji})["message"])
+
     def conversations(self, number: str) -> list[Said]:
         return list(self._call("GET", f"{_of(number)}/conversations")["conversations"])
 
@@ -80,17 +92,17 @@ class Sandbox:
         query = f"?as={quote(system)}" if system else ""
         return list(self._call("GET", f"{_of(number)}/conversations/{quote(business, safe='')}/blocks{query}")["blocks"])
 
-    def _call(self, method: str, path: str, body: Said | None = None) -> Said:
+    def _call(self, method: str, path: str, body: Said | BinaryIO | None = None) -> Said:
         said = self._fetch(method, path, body)
         try:
             return dict(json.loads(said))
         except ValueError as error:
             raise self._no_sandbox() from error
 
-    def _fetch(self, method: str, path: str, body: Said | None) -> bytes:
+    def _fetch(self, method: str, path: str, body: Said | BinaryIO | None) -> bytes:
         connection, prefix = connect(self._url, timeout=PATIENCE)
         try:
-            connection.request(method, prefix + path, None if body is None else json.dumps(body).encode())
+            connection.request(method, prefix + path, json.dumps(body).encode() if isinstance(body, dict) else body)
             answer = connection.getresponse()
             said = answer.read()
         except (OSError, http.client.HTTPException) as error:

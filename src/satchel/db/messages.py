@@ -101,14 +101,15 @@ def failed(tx: Tx, message_id: str) -> bool:
     return tx.run("UPDATE message SET state = 'failed' WHERE id = :id AND state = 'waiting'", id=message_id) == 1
 
 
-OF_OTHERS = "state = 'waiting' AND direction = 'out' AND world <> :world"
+OF_OTHERS = "state = 'waiting' AND world <> :world"
 
 
 def end_others(tx: Tx, world: str) -> list[tuple[str, str, int]]:
-    """What waits and was accepted under another world will never go out; id, recipient and retries of each."""
+    """What waits and belongs to another world comes to an end; id, recipient and retries of each that was to go out."""
     lanes.wake_all(tx, _lanes_of_others(tx, world), KIND)  # locked before their rows; what is accepted from now on waits for nobody
-    rows = tx.all(f"UPDATE message SET state = 'failed' WHERE {OF_OTHERS} RETURNING id, wa_id, retries", world=world)
-    return [(row[0], row[1], row[2]) for row in rows]
+    end = "CASE direction WHEN 'in' THEN 'told' ELSE 'failed' END"
+    rows = tx.all(f"UPDATE message SET state = {end} WHERE {OF_OTHERS} RETURNING id, wa_id, retries, direction", world=world)
+    return [(row[0], row[1], row[2]) for row in rows if row[3] == "out"]
 
 
 def _lanes_of_others(tx: Tx, world: str) -> list[str]:

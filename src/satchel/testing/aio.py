@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from satchel.client.aio import AsyncMediaNode, Threads
 from satchel.testing.chat import Chat, Wanted
-from satchel.testing.phones import Phone, Received
+from satchel.testing.phones import OnPhone, Phone
 from satchel.testing.receiver import Callback
 from satchel.testing.world import Expected
 
@@ -49,11 +49,11 @@ class AsyncPhone:
     def __init__(self, phone: Phone, threads: Threads) -> None:
         self._phone, self._threads, self.number = phone, threads, phone.number
         self.online, self.offline = threads.awaited(phone.online), threads.awaited(phone.offline)
-        self.settle = threads.awaited(phone.settle)
+        self.settle, self.send, self.react = threads.awaited(phone.settle), threads.awaited(phone.send), threads.awaited(phone.react)
 
-    async def wait_for(self, type_: str | None = None, timeout: float = 5.0, *, text: str | None = None) -> "AsyncReceived":
+    async def wait_for(self, type_: str | None = None, timeout: float = 5.0, *, text: str | None = None) -> "AsyncOnPhone":
         """As `Phone.wait_for`."""
-        return AsyncReceived(await self._threads.awaited(self._phone.wait_for)(type_, timeout, text=text), self._threads)
+        return AsyncOnPhone(await self._threads.awaited(self._phone.wait_for)(type_, timeout, text=text), self._threads)
 
     @asynccontextmanager
     async def opened(self, timeout: float = 5.0) -> AsyncIterator["AsyncChat"]:
@@ -77,10 +77,10 @@ class AsyncChat:
         await self._expect(wanted, timeout)
 
 
-class AsyncReceived:
+class AsyncOnPhone:
     """A message on a phone. What it said is known; its state, bytes and media id are asked for."""
 
-    def __init__(self, message: Received, threads: Threads) -> None:
+    def __init__(self, message: OnPhone, threads: Threads) -> None:
         self._message, self._threads = message, threads
         self.id, self.type, self.caption, self.text = message.id, message.type, message.caption, message.text
 

@@ -4,6 +4,8 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from satchel.client import ClientError
@@ -32,9 +34,9 @@ class Phone:
         return self._sandbox.phone(self.number)
 
     @property
-    def messages(self) -> "list[Received]":
-        """All it has, the oldest first."""
-        return [Received(self._world, self.number, one) for one in self._sandbox.messages(self.number)]
+    def messages(self) -> "list[OnPhone]":
+        """All that it received, the oldest first."""
+        return [OnPhone(self._world, self.number, one) for one in self._sandbox.messages(self.number) if not is_own(one)]
 
     @property
     def blocks(self) -> list[Json]:
@@ -46,7 +48,7 @@ class Phone:
                 raise
             return []
 
-    def wait_for(self, type_: str | None = None, timeout: float = 5.0, *, text: str | None = None) -> "Received":
+    def wait_for(self, type_: str | None = None, timeout: float = 5.0, *, text: str | None = None) -> "OnPhone":
         """The next message of a type that no earlier call gave, once its media has come to rest.
 
         `text`: what its text, caption or file name contains. `timeout`: seconds. Raises `WaitedInVain`, which tells what came instead.
@@ -56,9 +58,9 @@ class Phone:
         until = time.monotonic() + timeout
         while True:
             for one in self._sandbox.messages(self.number, match):
-                if one["id"] not in self._given and settled(one):
+                if one["id"] not in self._given and settled(one) and not is_own(one):
                     self._given.add(one["id"])
-                    return Received(self._world, self.number, one)
+                    return OnPhone(self._world, self.number, one)
             if (left := until - time.monotonic()) <= 0:
                 raise message_in_vain(self._world, self.number, type_, text, timeout)
             self._wait(match, min(left, LONGEST_POLL))
@@ -88,6 +90,34 @@ class Phone:
         while self._expects() and time.monotonic() < until:
             time.sleep(LOOK)
 
+    def send(
+        self,
+        type_: str,
+        source: str | Path | bytes | None = None,
+        *,
+        text: str | None = None,
+        caption: str | None = None,
+        filename: str | None = None,
+        mime: str | None = None,
+        reply_to: "OnPhone | str | None" = None,
+    ) -> "OnPhone":
+        """Write to the business: a `text`, or image, video, audio, voice, document or sticker with the file that `source` names or is.
+
+        What comes of it is told by a callback: wait for it with `expect_webhook("messages", …)`.
+        """
+        asked = {"type": type_, "text": text, "caption": caption, "filename": filename, "mime_type": mime}
+        if source is not None:
+            with BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+                asked["file"] = self._sandbox.give(self.number, file)
+        if reply_to is not None:
+            asked["reply_to"] = reply_to.id if isinstance(reply_to, OnPhone) else reply_to
+        given = {name: value for name, value in asked.items() if value is not None}
+        return OnPhone(self._world, self.number, self._sandbox.send(self.number, given))
+
+    def react(self, message: "OnPhone | str", emoji: str) -> None:
+        """Put an emoji under a message; an empty one takes it away."""
+        self._sandbox.react(self.number, message.id if isinstance(message, OnPhone) else message, emoji)
+
     def online(self) -> Self:
         return self._do("online")
 
@@ -116,8 +146,8 @@ class Phone:
         return bool(info["online"] and info["waiting"]) or not all(map(settled, self._sandbox.messages(self.number)))
 
 
-class Received:
-    """A message on a phone."""
+class OnPhone:
+    """A message on a phone, received or sent. `sender`: a number; `caption`, `filename`, `text`: None where it has none."""
 
     def __init__(self, world: "World", number: str, told: Json) -> None:
         self._world, self._number, self._told = world, number, told
@@ -197,6 +227,11 @@ class Received:
     def _do(self, action: str) -> Self:
         self._world.sandbox.act(self._number, action, self.id)
         return self
+
+
+def is_own(message: Json) -> bool:
+    """Whether the phone itself has sent it."""
+    return bool(message.get("mine"))
 
 
 def settled(message: Json) -> bool:

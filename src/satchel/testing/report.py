@@ -111,7 +111,7 @@ def _callback(told: Json) -> str:
 
 
 def _near_misses(world: "World", number: str, wanted: str) -> Iterator[str]:
-    for one in world.sandbox.messages(number):
+    for one in [one for one in world.sandbox.messages(number) if not one.get("mine")]:
         state = f", {one['media']['state']}" if one["media"] else ""
         said = one.get("text") or one["caption"] or one["filename"]
         came = f"{_a(one['type'])} arrived{f' ({said!r}{state})' if said else state}"
