@@ -81,6 +81,18 @@ def test_the_clock_moves_without_sleeping(whatsapp: World) -> None:
     assert (whatsapp.clock.now - before).days == 15
 
 
+def test_p14_p15_late_download(whatsapp: World) -> None:
+    phone = whatsapp.phone(auto_download=False)
+    send(whatsapp, phone.number, "image")
+    photo = phone.wait_for("image")
+    whatsapp.clock.advance(days=15)
+    assert photo.download().state == "downloaded"
+    whatsapp.media.delete(str(photo.media_id))
+    photo.forget()
+    whatsapp.clock.advance(days=15)
+    assert photo.download().state == "unavailable"
+
+
 def test_what_waits_for_a_phone_comes_when_it_is_back(whatsapp: World) -> None:
     phone = whatsapp.phone(online=False)
     send(whatsapp, phone.number, "image")
