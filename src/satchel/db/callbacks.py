@@ -86,9 +86,7 @@ def again(tx: Tx, callback_id: str, after: float) -> bool:
 
 
 def keep_unsent(tx: Tx) -> int:
-    """Whatever waits is kept and not sent by itself any more; how many those were."""
-    waiting = tx.all("SELECT DISTINCT lane FROM callback WHERE state = 'waiting'")
-    lanes.wake_all(tx, [row[0] for row in waiting], KIND)  # locked before their rows
+    """Whatever waits is kept and not sent by itself any more; how many those were. What is put down from now on wakes its lane itself."""
     return tx.run("UPDATE callback SET state = 'unsent' WHERE state = 'waiting'")
 
 

@@ -101,19 +101,15 @@ def failed(tx: Tx, message_id: str) -> bool:
     return tx.run("UPDATE message SET state = 'failed' WHERE id = :id AND state = 'waiting'", id=message_id) == 1
 
 
-OF_OTHERS = "state = 'waiting' AND world <> :world"
-
-
 def end_others(tx: Tx, world: str) -> list[tuple[str, str, int]]:
-    """What waits and belongs to another world comes to an end; id, recipient and retries of each that was to go out."""
-    lanes.wake_all(tx, _lanes_of_others(tx, world), KIND)  # locked before their rows; what is accepted from now on waits for nobody
+    """What waits and belongs to another world comes to an end; id, recipient and retries of each that was to go out.
+
+    Their lanes are not touched: what is accepted from now on wakes its own, and finds nobody before it.
+    """
     end = "CASE direction WHEN 'in' THEN 'told' ELSE 'failed' END"
-    rows = tx.all(f"UPDATE message SET state = {end} WHERE {OF_OTHERS} RETURNING id, wa_id, retries, direction", world=world)
+    others = "state = 'waiting' AND world <> :world"
+    rows = tx.all(f"UPDATE message SET state = {end} WHERE {others} RETURNING id, wa_id, retries, direction", world=world)
     return [(row[0], row[1], row[2]) for row in rows if row[3] == "out"]
-
-
-def _lanes_of_others(tx: Tx, world: str) -> list[str]:
-    return [row[0] for row in tx.all(f"SELECT DISTINCT lane FROM message WHERE {OF_OTHERS}", world=world)]
 
 
 def again(tx: Tx, message_id: str, after: float) -> bool:
