@@ -1,11 +1,16 @@
 """A reset of the network: nothing of the world that is gone comes later, and nobody waits behind it."""
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from satchel.db import Tx, callbacks, endpoints, messages, settings, steps
 from satchel.db.callbacks import News
 from satchel.domain.messages import Outgoing
 from satchel.flows import Ports, application, worlds
+from satchel.flows import callbacks as telling
+
+from .conftest import Held
 
 pytestmark = pytest.mark.anyio
 TO = "12025550111"
@@ -60,3 +65,20 @@ async def test_an_address_that_is_set_anew_is_tried_at_once(ports: Ports) -> Non
     assert (await ports.db.read(endpoints.find)).failures == 1
     await application.change(ports.db, {"webhooks": {"url": "http://127.0.0.1:10/"}}, "test")
     assert (await ports.db.read(endpoints.find)).failures == 0
+
+
+async def test_a_callback_that_was_claimed_in_the_old_world_does_not_go_to_the_address_of_the_new_one(ports: Ports) -> None:
+    await begin(ports, "w1")
+    await application.change(ports.db, URL, "test")
+    await ports.db.write(lambda tx: callbacks.put_down(tx, [News("told", TO, {"statuses": []})], url_set=True))
+    claimed = await ports.db.read(lambda tx: callbacks.head(tx, callbacks.lane_of(TO)))
+    assert claimed is not None
+    await begin(ports, "w2")
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as nobody:
+        await application.change(ports.db, {"webhooks": {"url": f"http://127.0.0.1:{nobody.server_address[1]}/"}}, "test")
+        settle = await telling.tell(ports, claimed, Held())
+        nobody.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            nobody.socket.accept()
+    assert await ports.db.write(settle) is False
+    assert await ports.db.read(lambda tx: tx.all("SELECT n FROM attempt")) == []

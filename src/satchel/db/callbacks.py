@@ -85,6 +85,11 @@ def again(tx: Tx, callback_id: str, after: float) -> bool:
     return lanes.again(tx, "callback", callback_id, after)
 
 
+def waits(tx: Tx, callback_id: str) -> bool:
+    """Whether it is still to be sent."""
+    return tx.one("SELECT 1 FROM callback WHERE id = :id AND state = 'waiting'", id=callback_id) is not None
+
+
 def keep_unsent(tx: Tx) -> int:
     """Whatever waits is kept and not sent by itself any more; how many those were. What is put down from now on wakes its lane itself."""
     return tx.run("UPDATE callback SET state = 'unsent' WHERE state = 'waiting'")

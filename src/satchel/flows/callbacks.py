@@ -29,7 +29,11 @@ async def tell(ports: Ports, item: Waiting, lease: Lease, recovered: Callable[[]
 
     `recovered` is called, perhaps again, in a settle that ends an outage.
     """
-    application, ca = await ports.db.read(lambda tx: (settings.application(tx), settings.get(tx, settings.WEBHOOK_CA)))
+    application, ca, waits = await ports.db.read(
+        lambda tx: (settings.application(tx), settings.get(tx, settings.WEBHOOK_CA), rows.waits(tx, item.id))
+    )
+    if not waits:  # its world ended since it was claimed: an address that was set after that is not for it
+        return lambda tx: False
     url = item.to_url or webhook_url(application)
     if not url:
         return lambda tx: rows.finish(tx, item.id, "unsent")

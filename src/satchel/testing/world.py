@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from satchel.client import ClientError, Satchel
+from satchel.client import ClientError, Satchel, TimedOut
 from satchel.client.node import MediaNode
 from satchel.client.sandbox import Sandbox
 from satchel.testing.phones import Phone, digits
@@ -16,6 +16,7 @@ from satchel.testing.server import Server
 
 TIMEOUT = 5.0
 """Seconds that tests wait, unless they say otherwise."""
+PATIENCE, LOOK = 30.0, 0.02
 
 
 class World:
@@ -25,6 +26,7 @@ class World:
         self.server = server
         server.receiver.begin()
         server.sandbox.reset()
+        _until_told(server.sandbox)
         self.started = time.time()
         hook = {"webhooks": {"url": server.receiver.url}}
         server.node.settings.change(**merged(merged(server.original, hook), application))
@@ -154,6 +156,15 @@ class Expected:
     def _fits(self, callback: Callback) -> bool:
         told = callback.json.get(self.kind)
         return isinstance(told, list) and any(all(one.get(key) == value for key, value in self.fields.items()) for one in told)
+
+
+def _until_told(sandbox: Sandbox) -> None:
+    """A reset waits for the node, but not for long; before it has heard of the new world it must hear of no new webhook."""
+    until = time.monotonic() + PATIENCE
+    while sandbox.status()["events_waiting"]:
+        if time.monotonic() > until:
+            raise TimedOut(f"The node did not hear of the new world within {PATIENCE:.0f} s: see its log.")
+        time.sleep(LOOK)
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
