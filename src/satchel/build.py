@@ -73,7 +73,7 @@ async def opened(settings: Settings, role: str, wrap: Wrap = lambda ports: ports
         db = database(settings)
         stack.push_async_callback(db.close)
         await schema.migrate(db)
-        folder = Folder(settings.volume_path, name, settings.volume.durability)
+        folder = Folder(settings.volume_path, name, settings.volume.durability, settings.volume.told_path)
         await _settle_volume(settings, db, folder)
         ports = wrap(_ports(settings, Timed(db), folder, name))
         for engine in (ports.transcoder, ports.egress, ports.upstream):
@@ -179,6 +179,7 @@ def _ports(settings: Settings, db: Database, folder: Folder, name: str) -> Ports
             durable=settings.volume.durability == "safe",
             profile=profile,
             high_water=settings.volume.high_water,
+            wait_for_room=settings.volume.wait_for_room,
             rules=rules,
         ),
         host=name,

@@ -39,18 +39,19 @@ class Rigged:
         return replace(real, free=int(real.total * (1.0 if share is None else share)))
 
 
-async def test_the_high_water_mark_is_told_when_it_is_crossed_and_not_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chores, "SWEEP", 0.01)
+async def test_p17_a_mark_is_told_when_it_is_crossed_and_not_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "MEASURE", 0.01)
     async with build.opened(place.settings, "core") as opened:
-        rigged = Rigged(opened.ports.volume, iter([0.5, 0.1, 0.1, 0.5, 0.5]))
+        rigged = Rigged(opened.ports.volume, iter([0.5, 0.1, 0.1, 0.0, 0.0, 0.5, 0.5]))
         with capture_logs() as said:
             running = asyncio.create_task(Chores(replace(opened.ports, volume=cast(Volume, rigged)), opened.name).run())
             await rigged.over.wait()
             running.cancel()
             await asyncio.wait({running})
-    assert [(line["above"], line["used"], line["log_level"]) for line in said if line["event"] == "volume_high_water"] == [
-        (True, "90 %", "warning"),
-        (False, "50 %", "info"),
+    assert [(line["level"], line["details"].split(" (")[0], line["log_level"]) for line in said if line["event"] == "volume_level"] == [
+        ("high_water", "The media volume is 90 % full", "warning"),
+        ("full", "The media volume is 100 % full", "warning"),
+        ("ok", "The media volume is 50 % full", "info"),
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satchel.domain.limits import ENCRYPTED_BYTES, UPLOAD_BYTES, encrypted_size, is_full, is_high, tightness
+from satchel.domain.limits import ENCRYPTED_BYTES, UPLOAD_BYTES, encrypted_size
 
 LARGEST = {"audio": 16_777_199, "video": 16_777_199, "document": 104_857_583, "image": 5_242_863, "sticker": 102_383}
 
@@ -36,19 +36,3 @@ def test_the_size_is_that_of_a_real_blob(plain: int) -> None:
     into = io.BytesIO()
     encrypt(io.BytesIO(bytes(plain)), into, "document", bytes(32))
     assert encrypted_size(plain) == len(into.getvalue())
-
-
-@pytest.mark.parametrize(
-    ("free", "full", "high", "said"),
-    [
-        (500, False, False, ""),
-        (150, False, False, ""),
-        (149, False, True, "high-water"),
-        (29, True, True, "refused"),
-        (0, True, True, "refused"),
-    ],
-)
-def test_a_volume_gets_tight_at_the_mark_and_again_at_the_reserve(free: int, full: bool, high: bool, said: str) -> None:
-    assert (is_full(1000, free), is_high(1000, free, 0.85)) == (full, high)
-    assert said in tightness(1000, free, 0.85)
-    assert bool(said) is bool(tightness(1000, free, 0.85))

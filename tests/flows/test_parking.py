@@ -223,7 +223,13 @@ async def _later(node: Ports, seconds: float) -> None:
     """Move what waits back in time: the database's clock cannot be moved."""
 
     def shift(tx: Tx) -> None:
-        for table, column in (("message", "not_before"), ("message", "parked"), ("prep", "not_before"), ("lane", "run_at")):
+        for table, column in (
+            ("message", "not_before"),
+            ("message", "parked"),
+            ("prep", "not_before"),
+            ("prep", "troubled"),
+            ("lane", "run_at"),
+        ):
             tx.run(f"UPDATE {table} SET {column} = {column} - :seconds WHERE {column} IS NOT NULL", seconds=seconds)
 
     await node.db.write(shift)

@@ -135,7 +135,7 @@ async def test_an_upstream_that_coreapps_have_lost_is_told_with_the_reason(db: D
             ("", "no secret is set here"),
             (sandbox.SECRET, "From here it can be reached; the log of Coreapp says why."),
         ):
-            engine = Sandbox(upstream.Config(url=network.url, secret=secret), io.BytesIO, lambda path: path.open("rb"))
+            engine = Sandbox(upstream.Config(url=network.url, secret=secret), lambda size: io.BytesIO(), lambda path: path.open("rb"))
             found = await preflight.upstream(db, engine)
             await engine.close()
             assert (found.level, "not connected from host.core.0" in found.text, why in found.text) == ("problem", True, True), found

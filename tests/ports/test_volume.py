@@ -26,7 +26,7 @@ from satchel.domain.errors import (
     Later,
     Situation,
 )
-from satchel.volume import Volume
+from satchel.volume import Volume, memory
 from satchel.volume.folder import Folder
 from satchel.volume.marker import MARKER
 from satchel.volume.reading import open_plain
@@ -397,7 +397,7 @@ async def test_a_body_aside_that_breaks_off_or_does_not_fit_leaves_nothing(volum
 
 
 async def test_a_spool_has_no_name_and_gives_back_what_was_written(volume: Volume, root: Path) -> None:
-    with volume.spool() as spool:
+    with volume.spool(1) as spool:
         spool.write(b"x" * 100_000)
         assert [path for path in root.rglob("*") if path.is_file() and path.name != MARKER] == []
         spool.seek(0)
@@ -555,7 +555,7 @@ async def test_nothing_is_gone_and_nothing_is_written_while_the_volume_is_away(
     async with put_off(), volume.aside(blocks(b"x")):
         pass
     async with put_off():
-        volume.spool()
+        volume.spool(1)
     async with put_off():
         await volume.try_out()
     async with put_off():
@@ -698,8 +698,61 @@ async def test_no_room_for_accepted_messages_is_said_before_anything_is_made(roo
         (root / "ballast").write_bytes(b"x" * ((await volume.space()).free - 10_000))
         async with refused(VOLUME_FULL), volume.scratch() as scratch:
             scratch.begin()
+
+
+@pytest.mark.parametrize("befall", ["full", "read-only"])
+async def test_p17_what_is_prepared_leaves_through_memory_where_the_volume_takes_no_spool(root: Path, befall: str) -> None:
+    with settled_in(root) as volume:
+        if befall == "full":
+            (root / "ballast").write_bytes(b"x" * ((await volume.space()).free - 10_000))
+        else:
+            make_read_only(root)
+        spools = [volume.spool(3_000_000) for _ in range(memory.AT_ONCE)]
+        spools[0].write(b"x" * 3_000_000)
+        with pytest.raises(Later, match="waits for its turn"):
+            volume.spool(1)
+        assert Path(f"/proc/self/fd/{spools[0].fileno()}").readlink().name.startswith("memfd:satchel")
+        spools[0].close()
+        spools[0].close()  # gives its place back once
+        spools[0] = volume.spool(1)
+        with pytest.raises(Later):
+            volume.spool(1)
+        for spool in spools:
+            spool.close()
+
+
+async def test_p17_a_spool_leaves_the_other_half_of_the_reserve_alone(root: Path) -> None:
+    with settled_in(root) as volume:
+        with volume.spool(1_000_000) as spool:
+            assert not Path(f"/proc/self/fd/{spool.fileno()}").readlink().name.startswith("memfd:")
+        with volume.spool(5_000_000) as spool:
+            assert Path(f"/proc/self/fd/{spool.fileno()}").readlink().name.startswith("memfd:")
+
+
+async def test_p17_inodes_run_out_like_bytes(root: Path) -> None:
+    with settled_in(root, "size=4m,nr_inodes=200") as volume:
+        space = await volume.space()
+        for n in range(space.inodes_free - 4):  # the reserve is six of them, half of it three
+            (root / "renditions" / str(n)).touch()
         async with refused(VOLUME_FULL):
-            volume.spool()
+            await volume.put(KEY, unread(), 1)
+        assert (await volume.put("renditions/r", blocks(b"x"), 1, urgent=True)).size == 1
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 300_000, None])
+async def test_p17_on_a_full_volume_nothing_of_an_upload_is_read(root: Path, size: int | None) -> None:
+    with settled_in(root) as volume:
+        (root / "ballast").write_bytes(b"x" * ((await volume.space()).free - 10_000))
+        with pytest.raises(Fault, match=r"% full .* do not fit") as caught:
+            await volume.put(KEY, unread(), size)
+        assert caught.value.situation is VOLUME_FULL
+
+
+async def test_a_volume_says_that_it_is_read_only(root: Path) -> None:
+    with settled_in(root) as volume:
+        assert (await volume.space()).writable
+        make_read_only(root)
+        assert not (await volume.space()).writable
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["size-known", "size-unknown"])
@@ -758,8 +811,6 @@ async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> No
             await volume.put("shared/new", blocks(b"x"))
         async with refused(VOLUME_NOT_WRITABLE):
             await volume.delete(KEY)
-        async with refused(VOLUME_NOT_WRITABLE):
-            volume.spool()
         assert await content(volume) == b"x"
 
 

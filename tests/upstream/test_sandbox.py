@@ -84,8 +84,8 @@ async def opened(sandbox: network.Sandbox, tmp_path: Path, vault: Path, secret: 
     volume.settle_in("known", first=True)
     spooled: list[BinaryIO] = []
 
-    def spool() -> BinaryIO:
-        spooled.append(volume.spool())
+    def spool(size: int) -> BinaryIO:
+        spooled.append(volume.spool(size))
         return spooled[-1]
 
     upstream = Sandbox(Config(url=sandbox.url, secret=secret, number=BUSINESS), spool, open_plain)
@@ -260,7 +260,7 @@ class Full(tempfile.SpooledTemporaryFile[bytes]):
 async def test_a_spool_that_cannot_be_written_is_a_full_volume(desk: Desk) -> None:
     rendition, path = desk.rendition(b"x" * (MEBIBYTE + 1))
     spool = Full()
-    upstream = Sandbox(Config(url=desk.network.url, secret=SECRET), lambda: cast(BinaryIO, spool), open_plain)
+    upstream = Sandbox(Config(url=desk.network.url, secret=SECRET), lambda size: cast(BinaryIO, spool), open_plain)
     with pytest.raises(Fault) as caught:
         await upstream.put(rendition, path, None)
     assert caught.value.situation is VOLUME_FULL

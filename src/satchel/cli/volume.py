@@ -13,8 +13,9 @@ import rich_click as click
 from satchel import build, mounts
 from satchel.cli import say
 from satchel.cli.options import json_option, node_data_dir
+from satchel.domain import room
 from satchel.domain.errors import VOLUME_MISSING, Later
-from satchel.domain.limits import reserve, tightness
+from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_share, shown_size
 from satchel.flows import usage
 from satchel.flows.usage import Kind, Usage
@@ -69,6 +70,7 @@ def document(settings: Settings, measured: Usage) -> dict[str, Any]:
         "used": space.used,
         "high_water": int(space.total * settings.volume.high_water),
         "reserve": reserve(space.total),
+        "level": room.level(space, settings.volume.high_water),
         "kinds": {kind.name: {name: value for name, value in asdict(kind).items() if name != "name"} for kind in measured.kinds},
         "warnings": warnings(settings, measured),
     }
@@ -79,6 +81,8 @@ def lines(settings: Settings, measured: Usage) -> Iterator[str]:
     space, share = measured.space, measured.space.used_share
     marks = f"high-water {shown_share(settings.volume.high_water)}, uploads refused below {shown_size(reserve(space.total))} free"
     yield f"Volume {settings.volume_path}  ({mounts.kind_of(settings.volume_path)})   {marks}"
+    level, half = room.level(space, settings.volume.high_water), room.kept(space, urgent=True)[0]
+    yield f"Level {level}   what accepted messages need waits below {shown_size(half)} free"
     yield f"[{bar(share, settings.volume.high_water)}]  {share:.0%} used   {shown_size(space.free)} of {shown_size(space.total)} free"
     yield from map(_line, measured.kinds)
 
@@ -94,7 +98,7 @@ def bar(share: float, mark: float) -> str:
 def warnings(settings: Settings, measured: Usage) -> list[str]:
     """What is above a mark."""
     space = measured.space
-    tight = tightness(space.total, space.free, settings.volume.high_water)
+    tight = room.sentence(space, settings.volume.high_water)
     return [f"{settings.volume_path}: {tight}."] if tight else []
 
 

@@ -1,4 +1,5 @@
-"""What Coreapp does by the clock: say that it lives, follow the upstream's clock, finish deletions, arm lanes that sleep by mistake.
+"""What Coreapp does by the clock: say that it lives, follow the upstream's clock and the room on the volume, finish deletions, arm lanes
+that sleep by mistake.
 
 Every Coreapp does all of it; each chore may run twice at once.
 """
@@ -6,20 +7,19 @@ Every Coreapp does all of it; each chore may run twice at once.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import structlog
 
 from satchel.db import Tx, brake, callbacks, contacts, idempotency, lanes, messages, preps, settings, tokens
 from satchel.domain.errors import Fault, Later
-from satchel.domain.limits import is_high
-from satchel.domain.quantities import shown_share, shown_size
-from satchel.flows import Ports, beat, media_node, parking, reconcile, worlds
+from satchel.flows import Ports, beat, media_node, parking, reconcile, room, worlds
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
 
 log = structlog.get_logger("satchel.coreapp")
-FOLLOW, SWEEP, LOOK = 10.0, 60.0, 3600.0
+MEASURE, FOLLOW, SWEEP, LOOK = 3.0, 10.0, 60.0, 3600.0
 """Seconds between two runs of each chore."""
 FIRST_RETRY = 0.1
 
@@ -31,7 +31,7 @@ class Chores:
         self._ports = ports
         self._name = name
         self._upstream = "connecting"
-        self._above = False
+        self._room = room.UNSEEN
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -39,7 +39,7 @@ class Chores:
             group.create_task(_each(FOLLOW, self._follow))
             group.create_task(_each(beat.EVERY, self._beat))
             group.create_task(_each(SWEEP, self._sweep))
-            group.create_task(_each(SWEEP, self._measure))
+            group.create_task(_each(MEASURE, self._measure))
             group.create_task(_each(LOOK, self._look))
 
     async def leave(self) -> None:
@@ -47,7 +47,10 @@ class Chores:
         await beat.leave(self._ports.db, self._name)
 
     async def _beat(self) -> None:
-        await beat.beat(self._ports.db, self._name, "core", {"upstream": self._upstream, "metrics": snapshot(PROCESS)})
+        await beat.beat(self._ports.db, self._name, "core", self._stats())
+
+    def _stats(self) -> dict[str, Any]:
+        return {"upstream": self._upstream, "metrics": snapshot(PROCESS), **room.said(self._room)}
 
     async def _follow(self) -> None:
         """Learn the upstream's world and clock. An upstream event that brought newer ones while we asked is not overwritten."""
@@ -63,13 +66,13 @@ class Chores:
         await self._beat()
 
     async def _measure(self) -> None:
-        """Say once that the volume has risen above its high-water mark, and once that it is below again."""
-        space = await self._ports.volume.space()
-        mark = self._ports.limits.high_water
-        if (above := is_high(space.total, space.free, mark)) is not self._above:
-            self._above = above
-            say = log.warning if above else log.info
-            say("volume_high_water", above=above, used=shown_share(space.used_share), mark=shown_share(mark), free=shown_size(space.free))
+        """Look at the room on the volume: whoever waits for some is woken, and a mark that is crossed is told."""
+        seen = await room.look(self._ports, self._room)
+        if seen.has_grown_since(self._room):
+            await room.wake(self._ports)
+        self._room = seen
+        await self._beat()
+        await room.tell(self._ports)
 
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)

@@ -18,6 +18,8 @@ from satchel.domain.steps import Step
 
 PREP, LINK = "prep", "link"
 """Kinds of lane: bytes to be made ready as a media type; a link to be fetched."""
+ROOMLESS = '{"slug":"volume-%'
+"""How `why` begins where the volume is full, read-only, unreadable or not there."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The head of a preparation's lane. `ended`: only those who wait are still to be woken; `created_at`: wall time."""
+    """The head of a preparation's lane. `ended`: only those who wait are still to be woken; `created_at`: wall time.
+
+    `why`: it was put off last.
+    """
 
     id: str
     wanted: Wanted
@@ -62,17 +67,19 @@ class Waiting:
     created_at: float
     attempts: int
     due_in: float
+    why: Said | None = None
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A preparation as a message sees it. `why`: it was put off last."""
+    """A preparation as a message sees it. `why`: it was put off last, for `troubled` seconds for this reason."""
 
     lane: str
     media_id: str | None
     outcome: Said | None
     why: Said | None
     steps: list[Step]
+    troubled: float = 0.0
 
 
 def of_bytes(source_sha256: str, media_id: str, media_type: str, profile: str) -> Wanted:
@@ -124,15 +131,15 @@ def open_in(tx: Tx, lane: str) -> str | None:
 
 def seen(tx: Tx, prep_id: str) -> Seen | None:
     """A preparation by its id; None when it was long ago."""
-    row = tx.one("SELECT lane, media_id, outcome, why, steps FROM prep WHERE id = :id", id=prep_id)
-    return None if row is None else Seen(row[0], row[1], _said(row[2]), _said(row[3]), steps.decoded(row[4]))
+    row = tx.one("SELECT lane, media_id, outcome, why, steps, coalesce(:now - troubled, 0) FROM prep WHERE id = :id", id=prep_id)
+    return None if row is None else Seen(row[0], row[1], _said(row[2]), _said(row[3]), steps.decoded(row[4]), row[5])
 
 
 def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished preparation of a lane."""
     row = tx.one(
         "SELECT id, kind, lane, source_sha256, media_id, media_type, profile, link, provider, "
-        "outcome, steps, created_at, attempts, coalesce(not_before - :now, 0) FROM prep "
+        "outcome, steps, created_at, attempts, coalesce(not_before - :now, 0), why FROM prep "
         "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )
@@ -150,12 +157,12 @@ def finish(tx: Tx, prep_id: str) -> None:
     tx.run("UPDATE prep SET state = 'done', ended = :now WHERE id = :id AND state = 'waiting'", id=prep_id)
 
 
-def again(tx: Tx, prep_id: str, after: float, why: Said, done: Sequence[Step]) -> bool:
-    """Another try in `after` seconds; False when it had ended."""
+def again(tx: Tx, prep_id: str, after: float, why: Said, done: Sequence[Step], anew: bool) -> bool:
+    """Another try in `after` seconds; False when it had ended. `anew`: it was not put off for this reason before."""
     return (
         tx.run(
-            "UPDATE prep SET attempts = attempts + 1, not_before = :now + :after, why = :why, steps = :steps "
-            "WHERE id = :id AND outcome IS NULL",
+            "UPDATE prep SET attempts = attempts + 1, not_before = :now + :after, why = :why, steps = :steps, "
+            f"troubled = {':now' if anew else 'coalesce(troubled, :now)'} WHERE id = :id AND outcome IS NULL",
             id=prep_id,
             after=after,
             why=_json(why),
@@ -163,6 +170,28 @@ def again(tx: Tx, prep_id: str, after: float, why: Said, done: Sequence[Step]) -
         )
         == 1
     )
+
+
+def roomless(tx: Tx, limit: int) -> list[str]:
+    """Lanes of open preparations that the volume put off, and that are not due yet; those that have waited longest first."""
+    rows = tx.all(
+        "SELECT lane FROM prep WHERE outcome IS NULL AND not_before > :now AND why LIKE :sign ORDER BY seq LIMIT :limit",
+        sign=ROOMLESS,
+        limit=limit,
+    )
+    return [row[0] for row in rows]
+
+
+def waiting_for_room(tx: Tx) -> int:
+    """How many open preparations the volume put off."""
+    row = tx.one("SELECT count(*) FROM prep WHERE outcome IS NULL AND why LIKE :sign", sign=ROOMLESS)
+    return 0 if row is None else int(row[0])
+
+
+def nudge(tx: Tx, lane: str) -> None:
+    """Try this lane's preparation now: what it was put off for is over."""
+    lanes.wake(tx, lane, kind_of(lane))
+    tx.run("UPDATE prep SET not_before = NULL WHERE lane = :lane AND outcome IS NULL", lane=lane)
 
 
 def asleep(tx: Tx) -> list[str]:
@@ -195,9 +224,9 @@ def prune(tx: Tx, keep: float = HOUR, limit: int = 500) -> None:
 
 
 def _waiting(row: Row) -> Waiting:
-    id_, kind, lane, source, media_id, media_type, profile, link, provider, outcome, done, created_at, attempts, due_in = row
+    id_, kind, lane, source, media_id, media_type, profile, link, provider, outcome, done, created_at, attempts, due_in, why = row
     wanted = Wanted(kind, lane, source, media_id, media_type, profile, link, provider)
-    return Waiting(id_, wanted, outcome is not None, _said(outcome), steps.decoded(done), created_at, attempts, due_in)
+    return Waiting(id_, wanted, outcome is not None, _said(outcome), steps.decoded(done), created_at, attempts, due_in, _said(why))
 
 
 def _said(json: str | None) -> Said | None:

@@ -252,4 +252,7 @@ def _resolve(jobs: list[_Job]) -> None:
 
 
 def _down(error: apsw.Error) -> Later:
+    if isinstance(error, apsw.FullError):
+        details = "The disk that the database lies on (the data directory's) is full: nothing was changed. Free some of it, then try again."
+        return Later(DATABASE_DOWN, details, 2.0)
     return Later(DATABASE_DOWN, f"SQLite could not do it: {error}. Check the disk of the data directory, then try again.", 2.0)

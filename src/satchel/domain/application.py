@@ -17,7 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "max_callback_backoff_delay_ms": 900_000,
     "callback_persist": True,
     "sent_status": False,
-    "webhooks": {"max_concurrent_requests": CONCURRENT, "message": dict(ANNOUNCED)},
+    "webhooks": {"alerts": False, "max_concurrent_requests": CONCURRENT, "message": dict(ANNOUNCED)},
     "media": {"auto_download": list(KINDS)},
 }
 HIDDEN = "********"
@@ -37,7 +37,7 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     result["media"] = media
     hooks = _section(patch, "webhooks")
     chosen = dict(stored.get("webhooks", {}))
-    for key, read in (("url", _url), ("max_concurrent_requests", _concurrent), ("secret", _secret)):
+    for key, read in (("url", _url), ("alerts", _boolean), ("max_concurrent_requests", _concurrent), ("secret", _secret)):
         _take(chosen, hooks, key, read)
     message = dict(chosen.get("message", {}))
     if "sent_status" in patch:  # the older form of webhooks.message.sent; where both are given the newer form wins
@@ -52,6 +52,11 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
 def webhook_url(stored: dict[str, Any]) -> str | None:
     """Where callbacks go; None while no URL is set."""
     return stored.get("webhooks", {}).get("url") or None
+
+
+def alerts(stored: dict[str, Any]) -> bool:
+    """Whether callbacks tell of the node itself, too, such as of a full volume."""
+    return bool(stored.get("webhooks", {}).get("alerts", False))
 
 
 def concurrency(stored: dict[str, Any]) -> int:

@@ -1,7 +1,5 @@
 """The numbers of the media page and the contract, each with its unit. MB = 2^20, KB = 2^10 bytes."""
 
-from satchel.domain.quantities import shown_share
-
 KB = 1 << 10
 MB = 1 << 20
 HOUR = 3600.0
@@ -40,8 +38,8 @@ OTHER_RATES = (20.0, 60)
 BODY_IDLE, BODY_SLOWEST = 30.0, 1024
 """A body may stop for so many seconds, and must bring so many bytes a second once it has had that long."""
 
-RESERVE_SHARE, RESERVE_BYTES = 0.03, 1 << 30
-"""How much of the volume uploads leave free: this share of it, at most so many bytes."""
+RESERVE_SHARE, RESERVE_BYTES, RESERVE_INODES = 0.03, 1 << 30, 10_000
+"""How much of the volume uploads leave free: this share of it, at most so many bytes and so many inodes."""
 
 
 def reserve(total: int) -> int:
@@ -49,23 +47,9 @@ def reserve(total: int) -> int:
     return min(int(total * RESERVE_SHARE), RESERVE_BYTES)
 
 
-def is_full(total: int, free: int) -> bool:
-    """Whether a volume with so many bytes takes no uploads any more."""
-    return free < reserve(total)
-
-
-def is_high(total: int, free: int, high_water: float) -> bool:
-    """Whether a volume with so many bytes is above its high-water mark, a share of them."""
-    return total - free > high_water * total
-
-
-def tightness(total: int, free: int, high_water: float) -> str:
-    """What is to be said of the room on a volume; nothing while there is enough."""
-    if is_full(total, free):
-        return "uploads are refused; delete media or enlarge the volume"
-    if is_high(total, free, high_water):
-        return f"above the high-water mark of {shown_share(high_water)}; delete media or enlarge the volume"
-    return ""
+def reserve_inodes(total: int) -> int:
+    """The same in inodes: a disk can run out of them first."""
+    return min(int(total * RESERVE_SHARE), RESERVE_INODES)
 
 
 def largest_plain(encrypted: int) -> int:

@@ -54,5 +54,11 @@ def shown_share(share_: float) -> str:
     return f"{share_ * 100:.1f} %".replace(".0 ", " ")
 
 
-PARSERS: dict[str, Callable[[str], object]] = {"bytes": size, "share": share, "list": listed}
-SHOWN: dict[str, Callable[..., str]] = {"bytes": shown_size, "share": shown_share, "list": ", ".join}
+def shown_duration(seconds: float) -> str:
+    """For people, as `duration` reads it: `10m`, `90s`, `14d`."""
+    unit = next((unit for unit, length in reversed(SECONDS.items()) if seconds and seconds % length == 0), "s")
+    return f"{seconds / SECONDS[unit]:g}{unit}"
+
+
+PARSERS: dict[str, Callable[[str], object]] = {"bytes": size, "share": share, "duration": duration, "list": listed}
+SHOWN: dict[str, Callable[..., str]] = {"bytes": shown_size, "share": shown_share, "duration": shown_duration, "list": ", ".join}

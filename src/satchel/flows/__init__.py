@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from satchel.db import Database, Tx
+from satchel.domain.limits import WAIT_FOR_ROOM
 from satchel.domain.plans import Rules
 from satchel.egress import Egress
 from satchel.postprocess import Transcoder
@@ -20,6 +21,7 @@ class Limits:
     """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends.
 
     `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn; `rules`: of post-processing.
+    `wait_for_room`: seconds that an accepted message waits for room on the volume.
     """
 
     upload: int
@@ -27,6 +29,7 @@ class Limits:
     profile: str
     high_water: float
     rules: Rules
+    wait_for_room: float = WAIT_FOR_ROOM
 
 
 class Flights:

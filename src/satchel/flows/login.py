@@ -18,7 +18,7 @@ from satchel.db.users import User
 from satchel.domain import passwords
 from satchel.domain import users as names
 from satchel.domain.errors import BAD_CREDENTIALS, PASSWORD_CHANGE_REQUIRED, TOO_MANY_PASSWORDS, TOO_MANY_REQUESTS, Fault, Later
-from satchel.domain.limits import WRONG_PASSWORDS
+from satchel.domain.limits import WRONG_PASSWORDS, WRONG_WINDOW
 from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.flows import access
 
@@ -34,6 +34,7 @@ class Logins:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._pepper = secrets.token_bytes(32)
+        self._uncounted: TTLCache[tuple[str, str], int] = TTLCache(maxsize=10_000, ttl=WRONG_WINDOW)
         self._right: TTLCache[bytes, bool] = TTLCache(maxsize=10_000, ttl=PASSWORD_KEPT)
         self._flights: dict[tuple[bytes, str], asyncio.Task[bool]] = {}
         self._hashing = asyncio.Semaphore(access.HASHES_AT_ONCE)
@@ -92,13 +93,21 @@ class Logins:
             await self._db.write(lambda tx: users.hash_anew(tx, user, new), durable=False)
 
     async def _unbraked(self, name: str, address: str) -> None:
-        failures = await self._db.read(lambda tx: brake.look(tx, _account(name), address))
+        pair = (_account(name), address)
+        failures = await self._db.read(lambda tx: brake.look(tx, *pair))
         if failures.count >= WRONG_PASSWORDS:
             raise _braked(failures)
+        if (uncounted := self._uncounted.get(pair, 0)) >= WRONG_PASSWORDS:
+            raise _braked(brake.Failures(uncounted, WRONG_WINDOW))
 
     async def _wrong(self, name: str, address: str) -> Fault | Later:
-        """Count one wrong password; the answer to it."""
-        failures = await self._db.write(lambda tx: brake.count(tx, _account(name), address), durable=False)
+        """Count one wrong password; the answer to it. What a full or absent database cannot count this process counts for itself."""
+        pair = (_account(name), address)
+        try:
+            failures = await self._db.write(lambda tx: brake.count(tx, *pair), durable=False)
+        except Later as later:
+            self._uncounted[pair] = self._uncounted.get(pair, 0) + 1
+            return later
         return _braked(failures) if failures.count > WRONG_PASSWORDS else Fault(BAD_CREDENTIALS, "Invalid credentials.")
 
     async def _change(self, user: User, wanted: str) -> User:

@@ -30,9 +30,10 @@ from satchel.domain.errors import (
     Later,
     Situation,
 )
-from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_RENDITION, WAIT_FOR_ROOM
+from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_RENDITION
+from satchel.domain.quantities import shown_duration
 from satchel.domain.steps import Step
-from satchel.flows import Lease, Ports, Settle, Settlement, links, prepare, reading
+from satchel.flows import Lease, Limits, Ports, Settle, Settlement, links, prepare, reading
 from satchel.flows.steps import MOST, Timeline
 
 log = structlog.get_logger("satchel.flows")
@@ -40,25 +41,46 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds between two tries."""
 BATCH = 500
 """Lanes that one transaction wakes."""
-PATIENT = {VOLUME_FULL: WAIT_FOR_ROOM, VOLUME_NOT_WRITABLE: WAIT_FOR_ROOM, MEDIA_TOO_HEAVY: WAIT_FOR_RENDITION}
-"""Faults that may pass while a message waits, and for how many seconds it does."""
+ROOMLESS = {VOLUME_FULL, VOLUME_NOT_WRITABLE}
+"""Faults that last until there is room again, or a setting says that it has been waited for long enough."""
 AWAY = {VOLUME_MISSING: GIVE_UP_SENDING, VOLUME_UNREADABLE: GIVE_UP_SENDING}
 """What only a person can mend: messages wait as long as for the network."""
 
 
-def wait(item: Waiting, wanted: Wanted, before: Seen | None, open_: str | None, ttl: float, inherited: Sequence[Step]) -> Settlement:
-    """Park a message on what it needs. `before`: what it waited for last; `open_`: the preparation under way; `ttl`: seconds it has.
+def patience(limits: Limits, situation: Situation | None) -> float | None:
+    """For how many seconds a message waits for a fault to pass; None for one that lasts."""
+    if situation in ROOMLESS:
+        return limits.wait_for_room
+    return WAIT_FOR_RENDITION if situation is MEDIA_TOO_HEAVY else None
+
+
+@dataclass(frozen=True)
+class Rest:
+    """How long a message may wait: seconds until its ttl is over, and what the settings say."""
+
+    ttl: float
+    limits: Limits
+
+
+def wait(item: Waiting, wanted: Wanted, before: Seen | None, open_: str | None, rest: Rest, inherited: Sequence[Step]) -> Settlement:
+    """Park a message on what it needs. `before`: what it waited for last; `open_`: the preparation under way.
 
     Raises the `Fault` with which the preparation ended, or that of having waited for too long.
     """
     same = before if before is not None and before.lane == wanted.lane else None
     if same is not None and same.outcome is not None:
         _raise_outcome(item, wanted, same, same.outcome)
-    waited = item.parked if same is not None and same.outcome is None else 0.0
-    limit = _limit(same.why if same else None)
+    limit = _limit(rest.limits, same.why if same else None)
+    waited = _waited(item, same) if same is not None and same.outcome is None else 0.0
     if waited >= limit:
-        raise _too_slow(same.why if same else None, limit)
-    return _Parking(item, wanted, open_, min(limit - waited, WAIT_FOR_RENDITION, ttl), inherited).settlement()
+        raise _too_slow(rest.limits, same.why if same else None, limit)
+    after = min(limit - waited, WAIT_FOR_RENDITION, rest.limits.wait_for_room, rest.ttl)
+    return _Parking(item, wanted, open_, after, inherited).settlement()
+
+
+def _waited(item: Waiting, prep: Seen) -> float:
+    """Seconds that count: for room, those without any; what went before, such as a volume that was away, had its own patience."""
+    return min(item.parked, prep.troubled) if _situation(prep.why) in ROOMLESS else item.parked
 
 
 @dataclass
@@ -101,7 +123,7 @@ async def work(ports: Ports, item: preps.Waiting, lease: Lease) -> Settle:
         lease.check()
         outcome = replace(await _outcome(ports, item.wanted, line), upto=upto)
     except Fault as fault:
-        if fault.situation in PATIENT:
+        if patience(ports.limits, fault.situation) is not None:
             return _again(item, fault, line)
         outcome = Said(fault.situation.slug, fault.details, upto=upto)
     except Later as later:
@@ -166,12 +188,13 @@ def _again(item: preps.Waiting, why: Fault | Later, line: Timeline) -> Settle:
     """Another try, unless everybody who waited for it has given up."""
     log.warning("put_off", lane=item.wanted.lane, attempt=item.attempts + 1, error=why.situation.slug, details=why.details)
     said = Said(why.situation.slug, why.details)
+    anew = item.why is None or item.why.slug != said.slug
     done = [*item.steps, *line.done][-MOST:]
     after = max(min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(item.attempts, 10)), why.after if isinstance(why, Later) else 0.0)
 
     def settle(tx: Tx) -> bool:
         if lanes.parked(tx, item.id):
-            return preps.again(tx, item.id, after, said, done)
+            return preps.again(tx, item.id, after, said, done, anew)
         return preps.end(tx, item.id, said, done) and _tell(tx, replace(item, ended=True, outcome=said))
 
     return settle
@@ -186,18 +209,20 @@ def _raise_outcome(item: Waiting, wanted: Wanted, prep: Seen, outcome: Said) -> 
         raise Later(NOT_READY, "What had been prepared is not there any more, and is prepared again.")
 
 
-def _limit(why: Said | None) -> float:
+def _limit(limits: Limits, why: Said | None) -> float:
     """Seconds that a message waits for a preparation."""
     situation = _situation(why)
-    return {**PATIENT, **AWAY}.get(situation, WAIT_FOR_RENDITION) if situation else WAIT_FOR_RENDITION
+    return patience(limits, situation) or AWAY.get(situation, WAIT_FOR_RENDITION) if situation else WAIT_FOR_RENDITION
 
 
-def _too_slow(why: Said | None, limit: float) -> Fault:
+def _too_slow(limits: Limits, why: Said | None, limit: float) -> Fault:
     situation = _situation(why)
     if why is None or situation is None:
         details = f"Preparing the media took more than {limit / 60:.0f} minutes: send a smaller or simpler file, or try again later."
         return Fault(PREPARATION_TOO_SLOW, details)
-    if situation in PATIENT:
+    if situation in ROOMLESS:
+        return Fault(situation, f"{why.details} Waited for {shown_duration(limit)}; send it again once there is room.")
+    if patience(limits, situation) is not None:
         return Fault(situation, why.details)
     return Fault(situation, f"The media could not be prepared within {limit / 60:.0f} minutes; the last reason: {why.details}")
 

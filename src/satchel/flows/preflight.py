@@ -11,9 +11,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from satchel.db import Database, Tx, figures, hosts, message_listing, schema, settings, users
+from satchel.domain import room
 from satchel.domain.application import webhook_url
 from satchel.domain.errors import Fault, Later
-from satchel.domain.limits import is_full, tightness
 from satchel.domain.quantities import shown_size
 from satchel.domain.users import ADMIN, FACTORY_PASSWORD
 from satchel.egress import Egress
@@ -75,14 +75,14 @@ async def volume(engine: Volume, root: Path, high_water: float, hint: str = "") 
     tight = _tight(space, high_water)
     fsync = f"writable, fsync {trial.flush * 1000:.1f} ms, rename atomic"
     text = f"{fsync}, {shown_size(space.free)} of {shown_size(space.total)} free{f': {tight}' if tight else ''}"
-    if is_full(space.total, space.free):
+    if room.LEVELS.index(room.level(space, high_water)) >= room.REFUSING:
         return Finding("problem", text)
     return Finding("warning" if tight or trial.flush > SLOW_FSYNC else "ok", text)
 
 
 def _tight(space: Space, high_water: float) -> str:
     """What there is too little of."""
-    if tight := tightness(space.total, space.free, high_water):
+    if tight := room.sentence(space, high_water):
         return tight
     if space.inodes and space.inodes_free < FEW_INODES * space.inodes:
         return f"only {space.inodes_free} inodes are left; delete media or enlarge the volume"

@@ -36,7 +36,7 @@ from satchel.domain.statuses import Status
 from satchel.domain.steps import Step
 from satchel.flows import Lease, Ports, Settle, Settlement, copies, media_node, parking, prepare, reading, statuses
 from satchel.flows.idempotency import answer_once
-from satchel.flows.parking import FIRST_WAIT, LONGEST_WAIT, PATIENT
+from satchel.flows.parking import FIRST_WAIT, LONGEST_WAIT, Rest
 from satchel.flows.steps import Timeline
 from satchel.observe import metrics
 from satchel.upstream import Copy, Envelope, Placed, StaleCopy
@@ -129,7 +129,7 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle | Settlem
             return ready
         copy = await _hand_over(ports, item, ready, lease, line)
     except Fault as fault:
-        if time.time() - item.accepted_at < PATIENT.get(fault.situation, 0.0):
+        if time.time() - item.accepted_at < (parking.patience(ports.limits, fault.situation) or 0.0):
             return _not_now(item, Later(fault.situation, fault.details), line)
         return _over(item, fault, line)
     except Later as later:
@@ -260,7 +260,7 @@ async def _ready(ports: Ports, item: Waiting, media_type: str, found: _Found, le
         raise Fault(MEDIA_GONE, f"The media {item.media_id} was deleted: upload the file again.")
     over = found.prep is not None and found.prep.outcome is not None
     try:
-        return parking.wait(item, found.wanted, found.prep, found.open_, left, line.done if over else [])
+        return parking.wait(item, found.wanted, found.prep, found.open_, Rest(left, ports.limits), line.done if over else [])
     except Fault as fault:  # it has been waited for long enough
         line.inherit(found.prep.steps if found.prep is not None and not over else [])
         return _over(item, fault, line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from satchel.domain.limits import UPLOAD_BYTES
+from satchel.domain.limits import GIVE_UP_SENDING, UPLOAD_BYTES, WAIT_FOR_ROOM
 
 READ_BLOCK = 384 * 1024
 """Bytes; smaller ones cost clearly more."""
@@ -15,18 +15,27 @@ READ_BLOCK = 384 * 1024
 
 @dataclass(frozen=True)
 class Config:
-    """`path`: the folder; None means `media` in the data directory. `max_upload`: bytes. `high_water`: share of the volume, 0 to 1."""
+    """`path`: the folder; None means `media` in the data directory. `told_path`: where the business finds it, None for the same path.
+
+    `max_upload`: bytes; `high_water`: share of the volume, 0 to 1; `wait_for_room`: seconds that an accepted message waits for room.
+    """
 
     path: Path | None = None
+    told_path: Path | None = None
     max_upload: int = field(default=UPLOAD_BYTES, metadata={"unit": "bytes"})
     durability: Literal["safe", "fast"] = "safe"
     high_water: float = field(default=0.85, metadata={"unit": "share"})
+    wait_for_room: float = field(default=WAIT_FOR_ROOM, metadata={"unit": "duration"})
 
     def __post_init__(self) -> None:
         if self.max_upload < 1024:
             raise ValueError("max_upload must be at least 1 KB: give it a unit, such as 64MB")
         if not 0 < self.high_water <= 1:
             raise ValueError("high_water must be a share of the volume, such as 85%")
+        if not 1 <= self.wait_for_room <= GIVE_UP_SENDING:
+            raise ValueError("wait_for_room must be from 1s to 24h, such as 10m")
+        if self.told_path is not None and not self.told_path.is_absolute():
+            raise ValueError("told_path must be an absolute path, such as /mnt/wa/media")
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Space:
-    """Of the volume's file system, in bytes and inodes; both `free` are what we may use. A system without inodes says 0."""
+    """Of the volume's file system, in bytes and inodes; both `free` are what we may use. A system without inodes says 0.
+
+    `writable`: False for one that is mounted read-only.
+    """
 
     total: int
     free: int
     inodes: int
     inodes_free: int
+    writable: bool = True
 
     @property
     def used(self) -> int:
@@ -161,7 +174,7 @@ class Volume(Protocol):
         """The files under `shared`, `renditions` or `parts`, some hundreds at a time, in no order. Close it when leaving early."""
 
     def path(self, key: str) -> str:
-        """Where people find the file of a key, whether it is there or not: an absolute path. Looks at nothing."""
+        """Where the business finds the file of a key, whether it is there or not: an absolute path. Looks at nothing, opens nothing."""
 
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""
@@ -175,5 +188,9 @@ class Volume(Protocol):
     def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AbstractAsyncContextManager[Path]:
         """A path on local disk with the whole body, removed at the end of the context: nobody's media, judged like a `put`."""
 
-    def spool(self) -> BinaryIO:
-        """An open temporary file that has no name and leaves nothing behind. Blocks: call it in a thread."""
+    def spool(self, size: int) -> BinaryIO:
+        """An open temporary file for so many bytes that has no name and leaves nothing behind. Blocks: call it in a thread.
+
+        Where the volume takes none it lies in memory, so that what is prepared goes out without room; raises `Later` while
+        as many of those are open as may be.
+        """

@@ -18,19 +18,21 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
+from satchel.domain import room
 from satchel.domain.errors import (
     MEDIA_GONE,
     VOLUME_FULL,
+    VOLUME_NOT_WRITABLE,
     Fault,
     not_writable,
     reading_fault,
     storage_fault,
 )
-from satchel.domain.limits import reserve
 from satchel.domain.quantities import shown_size
 from satchel.mounts import network_kind
 from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
+from satchel.volume.memory import Memory
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of
 from satchel.volume.reading import File, open_cached, open_regular, stat_cached
 from satchel.volume.trial import try_out
@@ -43,17 +45,23 @@ STALE_PART = 3600.0
 """Seconds untouched after which a part file is nobody's."""
 THREADS = 8
 BATCH = 500
+PLENTY, LOOK_AGAIN = 64 * 1024 * 1024, 1.0
+"""Bytes beside the reserve that are hardly gone within so many seconds: till then small uploads need no look of their own."""
 
 
 class Folder:
     """`root`: the volume; `instance`: names our part files, so that our next life can sweep them.
 
-    `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds. `marker`: says which volume it is.
+    `durability`: whether a put waits for the disk; with `fast` a power cut may undo the last seconds. `told_path`: where the business
+    finds it, if that is elsewhere. `marker`: says which volume it is.
     """
 
-    def __init__(self, root: Path, instance: str, durability: Literal["safe", "fast"] = "safe") -> None:
+    def __init__(self, root: Path, instance: str, durability: Literal["safe", "fast"] = "safe", told_path: Path | None = None) -> None:
         self._root = root
         self._at = str(root)
+        self._told_path = told_path or root
+        self._roomy_until = 0.0
+        self._memory = Memory()
         self._instance = instance
         self._durable = durability == "safe"
         self.marker = Marker(self._at)
@@ -95,6 +103,8 @@ class Folder:
         part = Part(self._part_path(key.rpartition("/")[2]), self._durable)
         try:
             if size is not None and size <= SMALL:
+                if time.monotonic() > self._roomy_until:  # so that what will be refused is refused unread
+                    await self._in_thread(self._look_for_room, size, urgent)
                 whole = [block async for block in body]
                 return await self._in_thread(self._put_small, part, key, whole, urgent)
             return await self._put_blocks(part, key, body, size or 0, urgent)
@@ -144,19 +154,26 @@ class Folder:
         self._check_room(sum(map(len, blocks)), urgent)
         part.write(blocks)
 
+    def _look_for_room(self, size: int, urgent: bool) -> None:
+        self._require()
+        self._check_room(size, urgent)
+
     def _check_room(self, size: int, urgent: bool) -> None:
         space = self._space()
-        kept = reserve(space.total) // (2 if urgent else 1)
-        if size > space.free - kept:
+        bytes_, inodes = room.kept(space, urgent)
+        if size > space.free - bytes_ or (space.inodes and space.inodes_free < inodes):
+            self._roomy_until = 0.0
             raise Fault(
                 VOLUME_FULL,
-                f"The media volume is full: {shown_size(size)} do not fit, {shown_size(space.free)} are free, of which {shown_size(kept)} "
-                "are kept in reserve. Delete media that is no longer needed, or enlarge the volume.",
+                f"The media volume is {room.told(space)}: {shown_size(size)} do not fit, since {shown_size(bytes_)} are kept in "
+                f"reserve. To go on, {room.REMEDY} (satchel volume df shows what fills it).",
             )
+        self._roomy_until = time.monotonic() + LOOK_AGAIN if space.free - bytes_ > PLENTY else 0.0
 
     def _space(self) -> Space:
         found = os.statvfs(self._at)
-        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
+        total, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+        return Space(total, free, found.f_files, found.f_favail, not found.f_flag & os.ST_RDONLY)
 
     async def open(self, key: str) -> Content:
         path = f"{self._at}/{key}"
@@ -207,7 +224,7 @@ class Folder:
                 yield batch
 
     def path(self, key: str) -> str:
-        return str(self._root / key)
+        return str(self._told_path / key)
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -256,17 +273,24 @@ class Folder:
         finally:
             await asyncio.shield(self._in_thread(part.discard))
 
-    def spool(self) -> BinaryIO:
-        self._require_room()
+    def spool(self, size: int) -> BinaryIO:
         try:
+            return self._spool(size)
+        except Fault as fault:
+            if fault.situation not in {VOLUME_FULL, VOLUME_NOT_WRITABLE}:
+                raise
+            return self._memory.open(fault)
+
+    def _spool(self, size: int) -> BinaryIO:
+        try:
+            self._require_room(size)
             return cast(BinaryIO, TemporaryFile(dir=self._root / PARTS, buffering=0))
         except OSError as error:
             raise self._write_failed(error, "a temporary file") from error
 
-    def _require_room(self) -> None:
-        """The volume is there with a folder for part files and some room for what accepted messages need."""
-        self._require()
-        self._check_room(1, urgent=True)
+    def _require_room(self, size: int = 1) -> None:
+        """The volume is there with a folder for part files and room for so much of what accepted messages need."""
+        self._look_for_room(size, urgent=True)
         (self._root / PARTS).mkdir(exist_ok=True)
 
     async def _looked_at(self, key: str) -> os.stat_result:

@@ -20,7 +20,7 @@ from satchel.webapp.certificates import WebhookCa
 from satchel.webapp.contacts import Contacts
 from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
-from satchel.webapp.health import Health, Live, Ready
+from satchel.webapp.health import Detail, Health, Live, Ready
 from satchel.webapp.listing import MediaListing, OneListed
 from satchel.webapp.media import Media, OneMedia
 from satchel.webapp.messages import Messages, OneMessage
@@ -75,6 +75,7 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/_satchel/v1/callbacks/test", Tests(webapp), methods=["POST"]),
         Route("/_satchel/v1/callbacks/{id}", OneCallback(webapp), methods=["GET"]),
         Route("/_satchel/v1/upstream-events", UpstreamEvents(webapp), methods=["POST"]),
+        Route("/_satchel/v1/health", Detail(webapp), methods=["GET"]),
         Route("/_satchel/livez", Live(), methods=["GET"]),
         Route("/_satchel/readyz", Ready(webapp), methods=["GET"]),
     ]

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from satchel.db import Tx, hosts
 from satchel.db import figures as rows
+from satchel.domain import limits, room
 from satchel.domain.errors import Later
 from satchel.observe import metrics
 from satchel.observe.figures import Family, Sample, Snapshot, merged, snapshot
@@ -57,7 +58,7 @@ class Figures:
         whole: Snapshot = {}
         try:
             others = await self._webapp.ports.db.read(self._others)
-            await _measure(self._webapp.ports.volume)
+            await _measure(self._webapp.ports.volume, self._webapp.ports.limits.high_water)
             whole = snapshot(NODE)
         except Later:
             pass
@@ -75,16 +76,18 @@ class Figures:
         return {host.id: host.stats.get("metrics", {}) for host in hosts.living(tx)}
 
 
-async def _measure(volume: Volume) -> None:
-    """Free is what is scarcer, bytes or inodes. A volume that is not there has no figures."""
+async def _measure(volume: Volume, high_water: float) -> None:
+    """Free is what is scarcer, bytes or inodes. A volume that is not there has no figures but its level."""
     try:
         space = await volume.space()
     except Later:
         space = None
-    metrics.volume_bytes.labels("total").set(space.total if space else math.nan)
-    metrics.volume_bytes.labels("free").set(space.free if space else math.nan)
+    sizes = {"total": space.total, "free": space.free, "reserve": limits.reserve(space.total)} if space else {}
+    for kind in ("total", "free", "reserve"):
+        metrics.volume_bytes.labels(kind).set(sizes.get(kind, math.nan))
     shares = [part / whole for part, whole in ((space.free, space.total), (space.inodes_free, space.inodes)) if whole] if space else []
     metrics.volume_free_ratio.set(min(shares, default=math.nan))
+    metrics.volume_level.set(room.LEVELS.index(room.level(space, high_water) if space else "missing"))
 
 
 def text(families: list[Family]) -> str:

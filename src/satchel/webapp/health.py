@@ -4,9 +4,11 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from satchel.db import Tx, hosts
+from satchel.db import Tx, hosts, preps
 from satchel.db.hosts import Host
+from satchel.domain import room
 from satchel.domain.errors import Later
+from satchel.flows import Ports
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
@@ -78,3 +80,38 @@ def _key(id_: str) -> str:
     """`<host>:<container>`; a host's name may have dots itself."""
     host, *instance = id_.rsplit(".", 3)
     return f"{host}:{'.'.join(instance)}"
+
+
+class Detail:
+    """GET /_satchel/v1/health: what /v1/health has no form for, such as the room on the volume and what stops for want of it."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.observer(bodies.headers_of(scope))
+        ports = self._webapp.ports
+        cores, waiting = await ports.db.read(lambda tx: (_cores(tx), preps.waiting_for_room(tx)))
+        seen = [{"id": core.id, "upstream": _state(core), "volume": (core.stats.get("volume") or {}).get("level")} for core in cores]
+        volume = {**await _volume(ports), "waiting_for_room": waiting}
+        await reply({"health": {"volume": volume, "coreapps": seen}})(scope, receive, send)
+
+
+async def _volume(ports: Ports) -> dict[str, Any]:
+    """As this Webapp sees it. Sizes in bytes, times in seconds."""
+    try:
+        space = await ports.volume.space()
+    except Later as later:
+        return {"level": "missing", "stops": room.STOPS["missing"], "details": later.details}
+    level = room.level(space, ports.limits.high_water)
+    return {
+        "level": level,
+        "stops": room.STOPS[level],
+        "details": f"The media volume is {room.told(space)}.",
+        "total": space.total,
+        "free": space.free,
+        "high_water_below": int((1 - ports.limits.high_water) * space.total),
+        "uploads_refused_below": room.kept(space, urgent=False)[0],
+        "full_below": room.kept(space, urgent=True)[0],
+        "wait_for_room": ports.limits.wait_for_room,
+    }

@@ -60,11 +60,14 @@ def _body(blob: BinaryIO) -> BinaryIO | bytes:
 
 
 class Sandbox:
-    """`spool` opens a nameless temporary file on the volume; `open_plain` opens a file of the volume and nothing put in its place."""
+    """`spool` opens a nameless temporary file for so many bytes, on the volume where that has room.
+
+    `open_plain` opens a file of the volume and nothing put in its place.
+    """
 
     name = "sandbox"
 
-    def __init__(self, config: Config, spool: Callable[[], BinaryIO], open_plain: Callable[[Path], BinaryIO]) -> None:
+    def __init__(self, config: Config, spool: Callable[[int], BinaryIO], open_plain: Callable[[Path], BinaryIO]) -> None:
         self._config = config
         self._spool = spool
         self._open = open_plain
@@ -139,7 +142,7 @@ class Sandbox:
         # Imported where it is used: a Webapp verifies events and never encrypts.
         from satchel.upstream.sandbox.encryption import Readable, encrypt
 
-        blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool()
+        blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool(encrypted_size(rendition.size))
         try:
             with self._open(path) as source:
                 sealed = encrypt(cast(Readable, source), blob, rendition.media_type, rendition.media_key, rendition.size)
