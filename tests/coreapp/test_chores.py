@@ -48,7 +48,7 @@ async def test_p17_a_mark_is_told_when_it_is_crossed_and_not_again(place: Place,
             await rigged.over.wait()
             running.cancel()
             await asyncio.wait({running})
-    assert [(line["level"], line["details"].split(" (")[0], line["log_level"]) for line in said if line["event"] == "volume_level"] == [
+    assert [(line["room"], line["details"].split(" (")[0], line["log_level"]) for line in said if line["event"] == "volume_level"] == [
         ("high_water", "The media volume is 90 % full", "warning"),
         ("full", "The media volume is 100 % full", "warning"),
         ("ok", "The media volume is 50 % full", "info"),

@@ -72,7 +72,8 @@ class Hook:
         """The status once it has been told."""
         with self._news:
             assert self._news.wait_for(lambda: status in self.statuses(message_id), timeout), f"{status} of {message_id}: {self.bodies}"
-        return next(told for body in self.bodies for told in body["statuses"] if (told["id"], told["status"]) == (message_id, status))
+        told = (one for body in self.bodies for one in body.get("statuses", []))
+        return next(one for one in told if (one["id"], one["status"]) == (message_id, status))
 
     def close(self) -> None:
         self._server.shutdown()
@@ -119,6 +120,15 @@ class Node:
         with self.log.open("ab") as log:
             self.processes[part] = subprocess.Popen([sys.executable, *(trapped if rigged else plain)], env=environ, stderr=log, stdout=log)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its processes are started with."""
+        return self._environ
+
+    def set(self, **variables: str) -> None:
+        """Start what is started from now on with these variables, too."""
+        self._environ.update(variables)
+
     def start_all(self) -> None:
         for part in ("sandbox", "core", "web"):
             self.start(part)
@@ -163,6 +173,10 @@ class Node:
 
     def set_hook(self, url: str, **message: bool) -> None:
         answer = self.call("PATCH", "/v1/settings/application", json={"webhooks": {"url": url, "message": message}})
+        assert answer.status_code == 200, answer.text
+
+    def alert(self, on: bool) -> None:
+        answer = self.call("PATCH", "/v1/settings/application", json={"webhooks": {"alerts": on}})
         assert answer.status_code == 200, answer.text
 
     def phone(self, number: str, wait: str = "0s") -> list[Json]:

@@ -748,6 +748,16 @@ async def test_p17_on_a_full_volume_nothing_of_an_upload_is_read(root: Path, siz
         assert caught.value.situation is VOLUME_FULL
 
 
+async def test_a_volume_that_turns_read_only_under_a_scratch_file_does_not_hide_what_went_wrong(root: Path) -> None:
+    with settled_in(root) as volume:
+        with pytest.raises(ZeroDivisionError):
+            async with volume.scratch() as scratch:
+                scratch.begin().touch()
+                make_read_only(root)
+                raise ZeroDivisionError
+        assert scratch.path.exists()
+
+
 async def test_a_volume_says_that_it_is_read_only(root: Path) -> None:
     with settled_in(root) as volume:
         assert (await volume.space()).writable
@@ -809,6 +819,10 @@ async def test_a_read_only_disk_refuses_writes_and_still_reads(root: Path) -> No
         make_read_only(root)
         async with refused(VOLUME_NOT_WRITABLE):
             await volume.put("shared/new", blocks(b"x"))
+        async with refused(VOLUME_NOT_WRITABLE), volume.scratch() as scratch:
+            scratch.begin()
+        async with refused(VOLUME_NOT_WRITABLE):
+            await volume.put("shared/unread", unread(), 1)
         async with refused(VOLUME_NOT_WRITABLE):
             await volume.delete(KEY)
         assert await content(volume) == b"x"

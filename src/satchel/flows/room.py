@@ -76,7 +76,7 @@ async def tell(ports: Ports) -> None:
     news = await ports.db.write(_cross)
     if news is not None:
         say = log.info if news.level == "ok" else log.warning
-        say("volume_level", level=news.level, before=news.before, details=news.details)
+        say("volume_level", room=news.level, before=news.before, details=news.details)
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,8 @@ class Folder:
 
     def _check_room(self, size: int, urgent: bool) -> None:
         space = self._space()
+        if not space.writable:
+            raise not_writable(OSError(errno.EROFS, os.strerror(errno.EROFS)), "a file")
         bytes_, inodes = room.kept(space, urgent)
         if size > space.free - bytes_ or (space.inodes and space.inodes_free < inodes):
             self._roomy_until = 0.0
@@ -241,7 +243,7 @@ class Folder:
             yield place
         finally:
             if place.begun:
-                await asyncio.shield(self._in_thread(place.path.unlink, True))
+                await asyncio.shield(self._in_thread(_remove, place.path))
 
     async def take(self, key: str, scratch: Scratch) -> str:
         part = Part(str(scratch.path), self._durable)
@@ -365,6 +367,12 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[Entry]:
             looked = entry.stat(follow_symlinks=False)
             found.append(Entry(entry.name, looked.st_size, looked.st_mtime))
     return found
+
+
+def _remove(path: Path) -> None:
+    """Never raises: what cannot be removed now is swept later, and what went wrong before is the news."""
+    with contextlib.suppress(OSError):
+        path.unlink(True)
 
 
 def _close_unread(opening: "asyncio.Future[tuple[int, os.stat_result]]") -> None:
