@@ -104,7 +104,8 @@ def test_actions_and_numbers_of_the_sandbox_are_documented() -> None:
 def test_application_settings_are_documented() -> None:
     documented = {row[0].strip("`"): row[1] for row in rows("docs/reference/http.md") if row[0].startswith("`") and " " not in row[0]}
     flat = {key: value for key, value in DEFAULTS.items() if not isinstance(value, dict)}
-    flat |= {"webhooks.max_concurrent_requests": DEFAULTS["webhooks"]["max_concurrent_requests"], "media.auto_download": "all"}
+    flat |= {f"webhooks.{key}": DEFAULTS["webhooks"][key] for key in ("alerts", "max_concurrent_requests")}
+    flat |= {"media.auto_download": "all"}
     flat |= {f"webhooks.message.{key}": value for key, value in DEFAULTS["webhooks"]["message"].items()}
     assert documented == {"webhooks.url": "unset", "webhooks.secret": "unset", **{key: str(value).lower() for key, value in flat.items()}}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from satchel.domain.application import DEFAULTS, merged, shown
+from satchel.domain.application import DEFAULTS, alerts, merged, shown
 from satchel.domain.errors import PARAMETER_INVALID, Fault
 from satchel.domain.statuses import wanted
 
@@ -16,7 +16,8 @@ from .anything import JSON
 MAYBE_BOOL = st.none() | st.booleans()
 MAYBE_MS = st.none() | st.integers(1, 86_400_000)
 FLAGS = st.fixed_dictionaries({}, optional={"sent": MAYBE_BOOL, "delivered": MAYBE_BOOL, "read": MAYBE_BOOL})
-HOOKS = st.fixed_dictionaries({}, optional={"url": st.none() | st.sampled_from(["", "http://a/", "https://b:8/x?y"]), "message": FLAGS})
+URLS = st.none() | st.sampled_from(["", "http://a/", "https://b:8/x?y"])
+HOOKS = st.fixed_dictionaries({}, optional={"alerts": MAYBE_BOOL, "url": URLS, "message": FLAGS})
 GOOD = st.fixed_dictionaries(
     {},
     optional={
@@ -170,3 +171,12 @@ def test_a_patch_of_another_shape_is_refused(patch: Any) -> None:
     with pytest.raises(Fault) as caught:
         merged({}, patch)
     assert caught.value.situation is PARAMETER_INVALID
+
+
+def test_p17_alerts_are_off_until_they_are_switched_on() -> None:
+    assert alerts({}) is False
+    on = merged({}, {"webhooks": {"alerts": True}})
+    assert (alerts(on), shown(on)["webhooks"]["alerts"], shown({})["webhooks"]["alerts"]) == (True, True, False)
+    assert alerts(merged(on, {"webhooks": {"alerts": None}})) is False
+    with pytest.raises(Fault, match="alerts must be true or false"):
+        merged({}, {"webhooks": {"alerts": "yes"}})

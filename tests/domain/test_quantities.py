@@ -2,7 +2,7 @@
 
 import pytest
 
-from satchel.domain.quantities import duration, share, shown_share, shown_size, size
+from satchel.domain.quantities import duration, share, shown_duration, shown_share, shown_size, size
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no time such as"):
         duration(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "90s", "10m", "24h", "14d", "1.5s"])
+def test_times_are_shown_as_they_are_read(text: str) -> None:
+    assert duration(shown_duration(duration(text))) == duration(text)
+    assert shown_duration(600.0) == "10m"
+    assert shown_duration(86_400.0) == "1d"

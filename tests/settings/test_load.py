@@ -50,6 +50,8 @@ SAMPLES = {
     "webapp.token_key": "k" * 32,
     "webapp.rate_limits": "true",
     "webapp.trusted_proxies": "127.0.0.1",
+    "volume.told_path": "/mnt/wa/media",
+    "volume.wait_for_room": "5m",
 }
 PAIRS = {
     "webapp.tls_certificate": ("webapp.tls_key", "other.pem"),
@@ -289,3 +291,23 @@ def test_an_administrators_password_that_breaks_the_rule_is_refused_and_not_said
     with pytest.raises(SettingsError, match="SATCHEL_ADMIN_PASSWORD") as caught:
         settings.admin_password({"SATCHEL_ADMIN_PASSWORD": "hidden"})
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("SATCHEL_VOLUME__WAIT_FOR_ROOM", "600", "no time such as 90s"),
+        ("SATCHEL_VOLUME__WAIT_FOR_ROOM", "0s", "from 1s to 24h"),
+        ("SATCHEL_VOLUME__WAIT_FOR_ROOM", "2d", "from 1s to 24h"),
+        ("SATCHEL_VOLUME__TOLD_PATH", "wa/media", "an absolute path, such as /mnt/wa/media"),
+    ],
+)
+def test_what_the_volume_cannot_be_told_is_refused(tmp_path: Path, variable: str, value: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why) as caught:
+        load(tmp_path, {variable: value}, toml=tmp_path / "none.toml")
+    assert variable in str(caught.value)
+
+
+def test_p17_how_long_is_waited_for_room_is_ten_minutes_unless_set(tmp_path: Path) -> None:
+    assert load(tmp_path, {}, toml=tmp_path / "none.toml").volume.wait_for_room == 600
+    assert load(tmp_path, {"SATCHEL_VOLUME__WAIT_FOR_ROOM": "90s"}, toml=tmp_path / "none.toml").volume.wait_for_room == 90

@@ -11,8 +11,9 @@ import pytest
 
 from satchel import build
 from satchel.db import brake, users
+from satchel.domain.errors import DATABASE_DOWN, Later
 from satchel.domain.users import ADMIN
-from satchel.flows import access
+from satchel.flows import access, login
 from satchel.flows.access import NOBODYS_HASH
 
 from .conftest import PASSWORD, Door
@@ -135,3 +136,22 @@ async def test_the_hash_of_nobody_costs_what_ours_cost() -> None:
     ours = await access.hashed("x")
     assert NOBODYS_HASH.split("$")[1:4] == ours.split("$")[1:4]
     assert len(NOBODYS_HASH) == len(ours)
+
+
+async def test_what_the_database_cannot_count_is_counted_in_memory(fresh: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk of the database: tests/journeys/test_full_volume.py does it with a real one."""
+    logins = login.Logins(fresh.ports.db)
+
+    def full(*_: Any) -> None:
+        raise Later(DATABASE_DOWN, "The disk is full.", 2.0)
+
+    monkeypatch.setattr(brake, "count", full)
+    found = []
+    for n in range(12):
+        with pytest.raises(Later) as caught:
+            await logins.login(ADMIN, f"Wrong-{n}", "192.0.2.9")
+        found.append(caught.value.situation.slug)
+    assert found == ["database-down"] * 10 + ["too-many-wrong-passwords"] * 2
+    with pytest.raises(Later):
+        await logins.login(ADMIN, PASSWORD, "192.0.2.9")  # as with a database: the pair is braked, whatever it says
+    assert (await logins.login(ADMIN, PASSWORD, "192.0.2.10")).name == ADMIN

@@ -90,11 +90,14 @@ async def test_room_on_the_volume_and_none_where_there_is_no_volume(fresh: Door)
     total, free = [await figure(fresh, "/v1/stats/app", "satchel_volume_bytes", kind=kind) for kind in ("total", "free")]
     assert 0 < free < total
     assert 0 < await figure(fresh, "/v1/stats/app", "satchel_volume_free_ratio") < 1
+    assert 0 < await figure(fresh, "/v1/stats/app", "satchel_volume_bytes", kind="reserve") < total
+    assert await figure(fresh, "/v1/stats/app", "satchel_volume_level") < 4
     media = fresh.place.data_dir / "media"
     media.rename(fresh.place.data_dir / "away")
     body = (await fresh.http.get("/v1/stats/app")).json()["stats"]["app"]
     assert "satchel_volume_free_ratio" not in body
     assert "satchel_volume_bytes" not in body
+    assert body["satchel_volume_level"]["data"][0]["value"] == 5
     assert "satchel_pipeline_queue" in body
 
 
