@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from satchel.db import Tx, callbacks, hosts, preps
 from satchel.db.preps import Said
@@ -46,10 +47,12 @@ async def test_p17_nothing_is_told_to_the_business_unless_it_is_switched_on(port
 async def test_p17_each_crossing_is_one_callback_however_many_coreapps_see_it(ports: Ports) -> None:
     await application.change(ports.db, {"webhooks": {"alerts": True}}, "admin")
     seen: list[Level] = ["high_water", "uploads_refused", "full", "uploads_refused", "ok"]
-    for level in seen:
-        for core in ("a.core.0", "b.core.0"):
-            await beat(ports, core, level)
-        await asyncio.gather(*(room.tell(ports) for _ in range(8)))
+    with capture_logs() as said:
+        for level in seen:
+            for core in ("a.core.0", "b.core.0"):
+                await beat(ports, core, level)
+            await asyncio.gather(*(room.tell(ports) for _ in range(8)))
+    assert [line["room"] for line in said if line["event"] == "volume_level"] == seen
     bodies = await told(ports)
     assert [body["services"][0]["media"]["volume"]["status"] for body in bodies] == seen
     assert [body["services"][0]["media"]["volume"]["before"] for body in bodies] == ["ok", *seen[:-1]]
