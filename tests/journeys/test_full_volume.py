@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ..conftest import Place
 from .running import PASSWORD, Hook, Node, eventually
 from .small import Mount, Small, bound, mounted
 
-PHONE, OTHER, THIRD, FOURTH = "12025550111", "12025550112", "12025550113", "12025550114"
+PHONE, OTHER, THIRD, FOURTH, FIFTH = (f"1202555011{n}" for n in range(1, 6))
 SIZE = 48 << 20
 RESERVE = int(SIZE * 0.03)
 MB = 1 << 20
@@ -34,7 +36,7 @@ def small(tmp_path: Path) -> Iterator[Small]:
 def node(place: Place, small: Small) -> Iterator[Node]:
     """A node whose media volume, and nothing else, lies on the small disk; it waits ten seconds for room."""
     node = Node(Place(place.data_dir, {**place.environ, "SATCHEL_VOLUME__PATH": str(small.root / "media")}))
-    node.set(SATCHEL_VOLUME__WAIT_FOR_ROOM="10s")
+    node.set(SATCHEL_VOLUME__WAIT_FOR_ROOM="10s", SATCHEL_EGRESS__ALLOW="127.0.0.0/8")
     try:
         node.start_all()
         yield node
@@ -64,6 +66,12 @@ def health(node: Node) -> dict[str, Any]:
 def figure(node: Node, name: str) -> float:
     entry = node.call("GET", "/v1/stats/app").json()["stats"]["app"][name]
     return float(entry["data"][0]["value"])
+
+
+def lacking(node: Node) -> list[str]:
+    """What `GET /_satchel/readyz` misses."""
+    found: list[str] = node.call("GET", "/_satchel/readyz").json()["lacking"]
+    return found
 
 
 def alerts(hook: Hook) -> list[str]:
@@ -98,7 +106,37 @@ def lines(node: Node, event: str) -> list[str]:
     return [line for line in node.log.read_text().splitlines() if f'"event":"{event}"' in line]
 
 
-def test_p17_a_volume_fills_up_and_everything_goes_on_once_there_is_room(node: Node, hook: Hook, small: Small, tmp_path: Path) -> None:
+@pytest.fixture
+def page() -> Iterator[str]:
+    """A link to three megabytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(3 * MB))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):  # whoever finds no room hangs up
+                self.wfile.write(b"x" * 3 * MB)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/file"
+        server.shutdown()
+
+
+def link(node: Node, to: str, url: str) -> str:
+    answer = node.call("POST", "/v1/messages", json={"to": to, "type": "document", "document": {"link": url}})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["messages"][0]["id"])
+
+
+def test_p17_a_volume_fills_up_and_everything_goes_on_once_there_is_room(
+    node: Node, hook: Hook, small: Small, page: str, tmp_path: Path
+) -> None:
     node.set_hook(hook.url)
     node.alert(True)
     prepared = node.upload(noise(3 * MB), "text/plain")  # of a size that is encrypted into a file on the volume
@@ -130,12 +168,16 @@ def test_p17_a_volume_fills_up_and_everything_goes_on_once_there_is_room(node: N
     sent.append(node.send(THIRD, "document", prepared))
     for message in sent:
         hook.wait(message, "delivered")
-    waiting = node.send(FOURTH, "image", late)
-    eventually(lambda: health(node)["volume"]["waiting_for_room"] == 1, 10, lambda: str(health(node)))
-    assert "waits" in told(node) or "wait" in told(node)
+    waiting = [node.send(FOURTH, "image", late), link(node, FIFTH, page)]
+    eventually(lambda: health(node)["volume"]["waiting_for_room"] == 2, 10, lambda: str(health(node)))
+    said = told(node)
+    assert "Level full" in said
+    assert "problem  volume" in said
+    assert "all that needs room waits; delete media" in said
 
     small.empty()
-    hook.wait(waiting, "delivered", timeout=6)  # woken, long before its own next try would have come
+    for message in waiting:
+        hook.wait(message, "delivered", timeout=6)
     level_is(node, "ok")
     assert node.upload(noise(5 * MB, 7), "text/plain")
     eventually(lambda: alerts(hook)[-1:] == ["ok"], 10, lambda: str(alerts(hook)))
@@ -274,6 +316,7 @@ def test_p17_a_full_disk_of_the_database_is_said_at_once_and_is_over_by_itself(c
     assert node.call("GET", f"/v1/media/{before}").content == b"from before"
     login = f"{node.url}/v1/users/login"
     assert node.http.post(login, auth=("admin", PASSWORD)).status_code == 200
+    eventually(lambda: lacking(node) == ["database"], 15, lambda: str(lacking(node)))  # and not the Coreapp, which cannot say that it lives
     guesses = [node.http.post(login, auth=("admin", f"Wrong-Guess-{n}")).status_code for n in range(12)]
     assert guesses == [503] * 10 + [429] * 2  # the brake counts in memory where the database cannot
     assert (

@@ -1,5 +1,6 @@
 """Whether the node lives and whether it can work: without a token and without detail, or as On-Premises tells it."""
 
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -36,6 +37,8 @@ class Ready:
         ports = self._webapp.ports
         try:
             cores = await ports.db.read(_cores)
+            if not cores:  # all gone at once are perhaps alive, and the database's disk is full
+                await ports.db.write(partial(hosts.touch, id_=self._webapp.name), durable=False)
         except Later:
             return ["database"]
         checks = {
