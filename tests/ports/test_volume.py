@@ -357,7 +357,7 @@ async def test_what_was_written_to_scratch_is_published_as_it_is(volume: Volume,
 async def test_scratch_asks_for_room_and_publishing_leaves_the_reserve(volume: Volume, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with volume.scratch() as scratch:
         scratch.begin().write_bytes(b"x")
-        monkeypatch.setattr("satchel.volume.folder.reserve", lambda total: 1 << 60)
+        monkeypatch.setattr("satchel.domain.room.reserve", lambda total: 1 << 60)
         async with refused(VOLUME_FULL):
             await volume.take("renditions/1", scratch)
     async with refused(VOLUME_FULL), volume.scratch() as scratch:
