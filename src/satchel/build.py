@@ -204,11 +204,11 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background work over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, Links, Messages, Preparations
+    from satchel.coreapp.kinds import Callbacks, Downloads, Inbound, Links, Messages, Preparations
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Callbacks)]
+    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Inbound, Downloads, Callbacks)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

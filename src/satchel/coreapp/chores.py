@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from satchel.db import Tx, brake, callbacks, contacts, idempotency, lanes, messages, preps, settings, tokens
+from satchel.db import Tx, brake, callbacks, contacts, downloads, idempotency, lanes, messages, preps, settings, tokens
 from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, beat, media_node, parking, reconcile, room, worlds
 from satchel.observe.figures import snapshot
@@ -81,9 +81,11 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune, contacts.prune, callbacks.prune):
+        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune, contacts.prune, callbacks.prune, downloads.prune):
             await self._ports.db.write(prune, durable=False)
-        for rows in (messages, callbacks):
+        for name in await self._ports.db.read(messages.asleep):
+            await self._arm(name, messages.kind_of(name))
+        for rows in (callbacks, downloads):
             for name in await self._ports.db.read(rows.asleep):
                 await self._arm(name, rows.KIND)
         for name in await self._ports.db.read(preps.asleep):

@@ -1,10 +1,11 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
 from satchel.coreapp.leases import Lease
-from satchel.db import Tx, callbacks, media, messages, preps
+from satchel.db import Tx, callbacks, downloads, media, messages, preps
+from satchel.db import inbound as inbound_rows
 from satchel.domain.application import MOST_CONCURRENT
 from satchel.domain.errors import BUG, Fault
-from satchel.flows import Ports, Settle, Settlement, media_node, parking, send
+from satchel.flows import Ports, Settle, Settlement, download, inbound, media_node, parking, send
 from satchel.flows import callbacks as telling
 from satchel.flows.steps import Timeline
 
@@ -80,6 +81,66 @@ class Links(Preparations):
     kind = preps.LINK
     slots = 8
     risky = False
+
+
+class Inbound:
+    """Senders' lanes. They wait for the network and the volume and decode nothing."""
+
+    kind = inbound_rows.KIND
+    slots = 24
+    risky = False
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def room(self, tx: Tx) -> None:
+        return None
+
+    def head(self, tx: Tx, lane: str) -> inbound_rows.Waiting | None:
+        return inbound_rows.head(tx, lane)
+
+    async def work(self, item: inbound_rows.Waiting, lease: Lease) -> Settle:
+        return await inbound.announce(self._ports, item, lease)
+
+    def broken(self, item: inbound_rows.Waiting, error: Exception) -> Settle:
+        return inbound.broken(self._ports, item)
+
+    def hopeless(self, item: inbound_rows.Waiting) -> Settle:
+        return inbound.broken(self._ports, item)
+
+    async def after(self, item: inbound_rows.Waiting) -> None:
+        """It may have been deleted while it came."""
+        await inbound.bury(self._ports, item)
+
+
+class Downloads:
+    """Received media that the business asked for: beside the new ones, which must not wait for these."""
+
+    kind = downloads.KIND
+    slots = 8
+    risky = False
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def room(self, tx: Tx) -> None:
+        return None
+
+    def head(self, tx: Tx, lane: str) -> downloads.Waiting | None:
+        return downloads.head(tx, lane)
+
+    async def work(self, item: downloads.Waiting, lease: Lease) -> Settle:
+        return await download.work(self._ports, item, lease)
+
+    def broken(self, item: downloads.Waiting, error: Exception) -> Settle:
+        return download.broken(item)
+
+    def hopeless(self, item: downloads.Waiting) -> Settle:
+        return download.broken(item)
+
+    async def after(self, item: downloads.Waiting) -> None:
+        """It may have been deleted while it came."""
+        await download.bury(self._ports, item)
 
 
 class Callbacks:

@@ -190,6 +190,11 @@ def again(tx: Tx, table: str, item_id: str, after: float) -> bool:
     return tx.run(statement, id=item_id, after=after) == 1
 
 
+def wait(tx: Tx, table: str, item_id: str, after: float) -> bool:
+    """Not before `after` seconds from now, and not counted as a try; False when it was finished before."""
+    return tx.run(f"UPDATE {table} SET not_before = :now + :after WHERE id = :id AND state = 'waiting'", id=item_id, after=after) == 1
+
+
 def asleep(tx: Tx, table: str) -> list[str]:
     """Lanes with unfinished items in `table` that nobody would ever claim. There should be none."""
     rows = tx.all(

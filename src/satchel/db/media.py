@@ -55,6 +55,14 @@ def linked(tx: Tx, sha256: str) -> Media | None:
     return None if row is None else Media(*row)
 
 
+def received(tx: Tx, media_id: str) -> tuple[Media, str] | None:
+    """A media that came with a message and was not deleted, and its state."""
+    row = tx.one(
+        f"SELECT {COLUMNS}, state FROM media WHERE id = :id AND direction = 'in' AND state NOT IN ('deleting', 'deleted')", id=media_id
+    )
+    return None if row is None else (Media(*row[:5]), str(row[5]))
+
+
 def needed(tx: Tx, media_id: str) -> Media | None:
     """The media as an accepted send sees it: also while it is being deleted."""
     row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
@@ -67,8 +75,8 @@ def use(tx: Tx, media_id: str, now_net: float) -> bool:
 
 
 def hide(tx: Tx, media_id: str) -> bool:
-    """Gone for every reader from now on; False when it was not live."""
-    return tx.run("UPDATE media SET state = 'deleting' WHERE id = :id AND state = 'live'", id=media_id) == 1
+    """Gone for every reader from now on; False when it was there for nobody."""
+    return tx.run("UPDATE media SET state = 'deleting' WHERE id = :id AND state IN ('live', 'undownloaded')", id=media_id) == 1
 
 
 def looked_again(tx: Tx, before: Media, found: Media) -> None:

@@ -165,7 +165,7 @@ def take_back(tx: Tx, message_id: str) -> tuple[Outgoing, int] | None:
 
 def recipient(tx: Tx, message_id: str) -> str | None:
     """Whom a message went to; None when there is no such message here."""
-    row = tx.one("SELECT wa_id FROM message WHERE id = :id", id=message_id)
+    row = tx.one("SELECT wa_id FROM message WHERE id = :id AND direction = 'out'", id=message_id)
     return None if row is None else str(row[0])
 
 
@@ -175,6 +175,11 @@ def received(tx: Tx, message_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def kind_of(lane: str) -> str:
+    """The kind of a lane of messages, sent or received."""
+    return lane.partition(":")[0]
+
+
 def asleep(tx: Tx) -> list[str]:
-    """Lanes with unfinished messages that nobody would ever claim."""
+    """Lanes with unfinished messages, sent or received, that nobody would ever claim."""
     return lanes.asleep(tx, "message")

@@ -64,6 +64,12 @@ def concurrency(stored: dict[str, Any]) -> int:
     return int(stored.get("webhooks", {}).get("max_concurrent_requests") or CONCURRENT)
 
 
+def fetches(stored: dict[str, Any], type_: str) -> bool:
+    """Whether received media of this type, as callbacks name it, is fetched by itself."""
+    chosen = stored.get("media", {}).get("auto_download")
+    return type_ in (KINDS if chosen is None else chosen)
+
+
 def secret(stored: dict[str, Any]) -> str:
     """What callbacks are signed with; empty where they are not."""
     return str(stored.get("webhooks", {}).get("secret") or "")

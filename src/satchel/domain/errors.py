@@ -27,6 +27,7 @@ DENIED = "Access denied"
 MISSING = "Required parameter is missing"
 INVALID = "Parameter value is not valid"
 INTERNAL = "Internal error"
+DOWNLOAD = "Media download error"
 
 BUG = Situation("unexpected", 1000, GENERIC, 500)
 TYPE_NOT_ACCEPTED = Situation("type-not-accepted", 1000, GENERIC, 400)
@@ -81,6 +82,11 @@ WRONG_METHOD = Situation("wrong-method", 1025, "Invalid Request", 405)
 EXPIRED = Situation("message-expired", 410, "Message expired", 500)
 NOT_RETRIABLE = Situation("not-retriable", 1009, INVALID, 409)
 NOT_DELIVERED = Situation("not-delivered", 408, "Message is not valid", 500)
+RECEIVED_GONE = Situation("received-gone", 400, DOWNLOAD, 404)
+RECEIVED_DAMAGED = Situation("received-damaged", 400, DOWNLOAD, 500)
+RECEIVED_TOO_LARGE = Situation("received-too-large", 400, DOWNLOAD, 413)
+RECEIVED_NOT_FETCHED = Situation("received-not-fetched", 400, DOWNLOAD, 503)
+UNKNOWN_TYPE = Situation("unknown-message-type", 501, "Unknown message type", 501)
 
 
 class Fault(Exception):

@@ -21,11 +21,13 @@ COPY_LIFE = 14 * DAY
 
 WAIT_FOR_ROOM = 600.0
 WAIT_FOR_RENDITION = 300.0
+WAIT_FOR_SENDER = 30.0
 GIVE_UP_SENDING = DAY
 GIVE_UP_CALLBACK = 7 * DAY
 TOKEN_LIFE = 7 * DAY
 TOKEN_LONGEST = 3650 * DAY
-"""All in seconds: how long a send waits for room and for a decode, how long it and a callback are tried, how long a token lives,
+"""All in seconds: how long a send waits for room and for a decode, how long the phone that sent us media has to put it on the network
+once more, how long a send and a callback are tried, how long a token lives,
 and how long one that an operator makes by hand may live."""
 
 WRONG_PASSWORDS, WRONG_WINDOW = 10, 60.0

@@ -20,7 +20,7 @@ from satchel.observe import metrics
 log = structlog.get_logger("satchel.flows")
 STEP, LONGEST = 3.0, 900.0
 """Seconds."""
-TYPES = {"status": "status_change"}
+TYPES = {"status": "status_change", "message": "inbound_message"}
 """How On-Premises sorts callbacks, by what the cause begins with."""
 
 

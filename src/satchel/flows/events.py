@@ -10,8 +10,11 @@ from satchel.db import Tx, messages, settings, steps
 from satchel.db import upstream_events as rows
 from satchel.domain.statuses import ORDER, Status
 from satchel.domain.steps import Step
-from satchel.flows import Ports, statuses, worlds
+from satchel.flows import Ports, inbound, statuses, worlds
 from satchel.upstream import UpstreamEvent, UpstreamEvents
+
+INBOUND = ("message", "media_retry_answer")
+"""Kinds of events that come from those who send to the business."""
 
 
 async def absorb(ports: Ports, headers: Mapping[str, str], body: bytes) -> int:
@@ -30,12 +33,16 @@ def _absorb(tx: Tx, ports: Ports, posted: UpstreamEvents) -> int:
     world, _ = settings.upstream(tx)
     foreign = world is not None and world != posted.world
     new: list[Status] = []
+    if not foreign:
+        inbound.wake(tx, posted.events)
     for event in posted.events:
         status = None if foreign else _status(tx, event)
         state = "dropped" if foreign else "unknown" if event.status and status is None else "absorbed"
         if event.offset is None and _take(tx, upstream, posted.world, event, state):
             taken += 1
             new += [status] if status else []
+            if event.kind in INBOUND and not foreign:
+                inbound.take(tx, upstream, posted.world, event)
     statuses.record(tx, new)
     for status in sorted(
         new, key=lambda status: status.message_id

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from satchel.db import CommitUnknown, Tx, idempotency, renditions, settings
+from satchel.db import CommitUnknown, Tx, idempotency, remotes, renditions, settings
 from satchel.db import media as rows
 from satchel.db.idempotency import Request
 from satchel.domain.errors import DIGEST_MISMATCH, EMPTY_UPLOAD, MEDIA_UNKNOWN, UPLOAD_TOO_LARGE, Fault, Later
@@ -155,6 +155,7 @@ def _buried(tx: Tx, media: Media) -> list[str]:
     """
     tx.lock(int(media.sha256[:15], 16))
     rows.buried(tx, media.id)
+    remotes.forget(tx, media.id)
     if rows.others_hold(tx, media):
         return []
     files = renditions.of_source(tx, media.sha256)

@@ -1,10 +1,12 @@
 """PORT Upstream: the network we hand to. `sandbox` now, `cloud` later; nothing outside this room branches on which it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from satchel.domain.incoming import Incoming
 from satchel.domain.media import Rendition
 from satchel.domain.messages import Outgoing
 
@@ -54,7 +56,11 @@ class Placed:
 
 @dataclass(frozen=True)
 class UpstreamEvent:
-    """Something the upstream reports. `kind`: "status", or another that we keep and do not act on; `body`: as it came."""
+    """Something the upstream reports. `kind`: "status", or another that we keep and do not act on; `body`: as it came, without keys.
+
+    `received`: the message that it brings, and `source`, where its media lies and under which key, in the adapter's own text.
+    `answer`: what the sender's phone says of the media of `message`, in the adapter's own text.
+    """
 
     dedupe_key: str
     kind: str
@@ -63,6 +69,9 @@ class UpstreamEvent:
     status: str = ""
     at_net: float = 0.0
     offset: float | None = None
+    received: Incoming | None = None
+    source: str | None = field(default=None, repr=False)
+    answer: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,12 @@ class Upstream(Protocol):
     def events(self, headers: Mapping[str, str], body: bytes) -> UpstreamEvents:
         """Verify and read what the upstream posted; `headers` have lower-case names. Raises `Fault(BAD_CREDENTIALS | BAD_REQUEST)`."""
 
+    def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The plain bytes of received media, block by block. What came is good only once the last block has: until then it may not be shown.
+
+        Raises, also between two blocks, `Fault(RECEIVED_GONE | RECEIVED_DAMAGED)` and `Later(UPSTREAM_DOWN)`.
+        """
+
     async def state(self) -> State:
         """What the upstream says of itself."""
 
@@ -126,3 +141,17 @@ class Receipts(Protocol):
 
     async def mark_read(self, message: str) -> None:
         """The business has read this message. Raises `Fault(MESSAGE_UNKNOWN)`, `Later(UPSTREAM_DOWN)`."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """An upstream whose senders can be asked for media that it does not hold any more."""
+
+    async def ask_sender(self, message: str, source: str) -> None:
+        """Ask for the media of this message; the answer comes as an upstream event.
+
+        Raises `Fault(RECEIVED_GONE)`, `Later(UPSTREAM_DOWN)`.
+        """
+
+    def sender_said(self, message: str, source: str, answer: str) -> str:
+        """The source as it is after this answer. Raises `Fault(RECEIVED_GONE)` where the sender does not have it."""

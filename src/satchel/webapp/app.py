@@ -22,7 +22,7 @@ from satchel.webapp.direct import KEY, Direct
 from satchel.webapp.figures import Figures
 from satchel.webapp.health import Detail, Health, Live, Ready
 from satchel.webapp.listing import MediaListing, OneListed
-from satchel.webapp.media import Media, OneMedia
+from satchel.webapp.media import Media, MediaDownload, OneMedia
 from satchel.webapp.messages import Messages, OneMessage
 from satchel.webapp.openapi import Document
 from satchel.webapp.preflight import Preflight
@@ -47,6 +47,7 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/users", Users(webapp), methods=["POST"]),
         Route("/v1/users/{username}", OneUser(webapp), methods=["GET", "PUT", "DELETE"]),
         Route("/v1/media", Media(webapp), methods=["POST"]),
+        Route("/v1/media/{id}/download", MediaDownload(webapp), methods=["GET"]),
         Route("/v1/media/{id:path}", OneMedia(webapp), methods=["GET", "DELETE"]),
         Route("/v1/messages", Messages(webapp), methods=["POST"]),
         Route("/v1/messages/{id:path}", OneMessage(webapp), methods=["PUT"]),
@@ -94,14 +95,14 @@ class Addresses:
 
     def __init__(self, given: list[Route]) -> None:
         self._exact = {route.path: route for route in given if "{" not in route.path}
-        self.media = next(route for route in given if route.path.startswith(ONE_MEDIA))
+        self.media = next(route for route in given if route.path == f"{ONE_MEDIA}{{id:path}}")
         self._router = Router(given, redirect_slashes=False, default=_nowhere)
 
     def find(self, scope: Scope) -> ASGIApp:
         """The endpoint; notes in the scope which route it is."""
         path = scope["path"]
         route = self._exact.get(path)
-        if route is None and path.startswith(ONE_MEDIA):
+        if route is None and path.startswith(ONE_MEDIA) and not path.endswith("/download"):
             route = self.media
             scope["path_params"] = {"id": path.removeprefix(ONE_MEDIA)}
         if route is None or scope["method"] not in (route.methods or ()):

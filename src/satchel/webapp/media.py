@@ -1,8 +1,8 @@
-"""POST /v1/media, GET, HEAD and DELETE /v1/media/{id}, as plain ASGI: bodies stream both ways."""
+"""POST /v1/media, GET, HEAD and DELETE /v1/media/{id}, as plain ASGI: bodies stream both ways. And GET /v1/media/{id}/download."""
 
 from starlette.types import Receive, Scope, Send
 
-from satchel.flows import media_node, reading
+from satchel.flows import download, media_node, reading
 from satchel.webapp import Webapp, bodies, digests, keys
 from satchel.webapp.downloads import Download
 from satchel.webapp.replies import reply
@@ -45,3 +45,17 @@ class OneMedia:
             await Download(opened, scope, headers, send).run()
         finally:
             opened.content.close()
+
+
+class MediaDownload:
+    """A received media that is to be fetched from the network once more: a GET that starts something, as it was."""
+
+    def __init__(self, webapp: Webapp) -> None:
+        self._webapp = webapp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._webapp.gate.user(bodies.headers_of(scope))
+        media_id = scope["path_params"]["id"]
+        if scope["method"] == "GET":  # a HEAD starts nothing
+            await download.ask(self._webapp.ports, media_id)
+        await reply({"media_items": [{"id": media_id}]})(scope, receive, send)

@@ -3,14 +3,15 @@
 import asyncio
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 import msgspec
 
-from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, Fault, Later, storage_fault
+from satchel.domain.errors import MEDIA_CHANGED, RECEIVED_GONE, UPSTREAM_DOWN, Fault, Later, storage_fault
 from satchel.domain.limits import encrypted_size
 from satchel.domain.media import Rendition
 from satchel.upstream import Config, Copy, Envelope, State, UpstreamEvents
@@ -123,6 +124,28 @@ class Sandbox:
 
     async def mark_read(self, message: str) -> None:
         await self._call("POST", f"/wire/messages/{quote(message, safe='')}/read", b"")
+
+    @asynccontextmanager
+    async def fetch(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        # Imported where they are used: a Webapp takes events and opens no blob.
+        from satchel.upstream.sandbox import fetching
+
+        async with fetching.opened(self._connect(), fetching.source_of(source)) as blocks:
+            yield blocks
+
+    async def ask_sender(self, message: str, source: str) -> None:
+        from satchel.upstream.sandbox import fetching
+
+        body = fetching.request_json(message, fetching.source_of(source), None)
+        try:
+            await self._call("POST", f"/wire/messages/{quote(message, safe='')}/media-retry-request", body)
+        except Fault as fault:
+            raise Fault(RECEIVED_GONE, f"The network cannot ask the sender for this media: {fault.details}") from fault
+
+    def sender_said(self, message: str, source: str, answer: str) -> str:
+        from satchel.upstream.sandbox import fetching
+
+        return msgspec.json.encode(fetching.moved(message, fetching.source_of(source), answer)).decode()
 
     async def close(self) -> None:
         if self._session is not None:

@@ -20,6 +20,7 @@ from satchel.domain.errors import (
     Fault,
 )
 from satchel.upstream import Envelope, Placed, StaleCopy, UpstreamEvent, UpstreamEvents
+from satchel.upstream.sandbox import incoming
 
 SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
@@ -176,5 +177,21 @@ def read_events(body: bytes) -> UpstreamEvents:
 
 
 def _upstream_event(given: dict[str, Any]) -> UpstreamEvent:
-    read = msgspec.convert({name: value for name, value in given.items() if value is not None}, type=_PostedEvent)
-    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, read.offset if read.kind == "state" else None)
+    said = {name: value for name, value in given.items() if value is not None}
+    if said.get("kind") == "message":
+        return _received(said)
+    read = msgspec.convert(said, type=_PostedEvent)
+    offset, answer = read.offset if read.kind == "state" else None, None
+    if read.kind == "media_retry_answer":
+        answer = msgspec.json.encode({name: said[name] for name in ("enc_p", "enc_iv", "error") if name in said}).decode()
+    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, offset, answer=answer)
+
+
+def _received(said: dict[str, Any]) -> UpstreamEvent:
+    """Somebody sent the business something. What cannot be told of is taken and dropped: it would only come again."""
+    event_id = msgspec.convert(said.get("id"), type=str)
+    found = incoming.read(said)
+    if found is None:
+        return UpstreamEvent(event_id, "message", incoming.without_key(said))
+    message = found.message
+    return UpstreamEvent(event_id, "message", incoming.without_key(said), message.id, received=message, source=found.source)
