@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from . import conversation, delivery, messages, phone
+from . import conversation, delivery, messages, phone, sending
+from .bodies import Action as Said
 from .errors import Refusal, invalid
 from .magic import habits
 from .messages import Message
@@ -10,22 +11,26 @@ from .network import Network
 from .phone import Phone
 from .store import Tx
 
-LATER = ("send", "react")
-
 Result = Message | None
 Action = Callable[[Network, str, str | None], Awaitable[Result]]
 
 
 async def act(network: Network, number: str, do: str, message: str | None) -> Result:
     """Do it; the message it was about, if it was about one."""
-    if do in LATER:
-        raise Refusal(501, "not_supported_yet", f"The action {do!r} is not supported yet: phones of this version only receive.")
     action = ACTIONS.get(do)
     if action is None:
-        raise invalid(f"The action {do!r} is unknown: use {', '.join(ACTIONS)}.")
+        raise invalid(f"The action {do!r} is unknown: use {', '.join([*ACTIONS, *SENDING])}.")
     if message is not None and do not in ABOUT_A_MESSAGE:
         raise invalid(f"The action {do} concerns the whole phone: leave the message out.")
     done = await action(network, number, message)
+    network.outbox.wake()
+    network.bells.ring(number)
+    return done
+
+
+async def send(network: Network, number: str, said: Said) -> Message:
+    """What a person sends from a phone: a message of their own, or an emoji under one."""
+    done = await SENDING[said.do](network, number, said)
     network.outbox.wake()
     network.bells.ring(number)
     return done
@@ -44,6 +49,7 @@ async def switch(network: Network, number: str, online: bool) -> None:
     await network.store.write(run)
     async with network.agenda.lock:
         await network.agenda.catch_up()
+    network.resending.wake()
 
 
 async def _online(network: Network, number: str, _: str | None) -> Result:
@@ -182,4 +188,5 @@ ACTIONS: dict[str, Action] = {
     "block": _block,
     "unblock": _unblock,
 }
+SENDING: dict[str, Callable[[Network, str, Said], Awaitable[Message]]] = {"send": sending.send, "react": sending.react}
 ABOUT_A_MESSAGE = ("download", "forget", "read", "play")

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from .clock import duration
+from .envelope import Mime
 from .errors import Refusal, invalid
 
 T = TypeVar("T")
@@ -38,8 +39,19 @@ class NewPhone(Changes, frozen=True, forbid_unknown_fields=True):
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one does with a phone. All but `do` and `message` concerns `send` and `react`; `file`: a name that `files` answered."""
+
     do: str
     message: str | None = None
+    type: str | None = None
+    file: str | None = None
+    data: str | None = None
+    text: Annotated[str, Meta(max_length=65536)] | None = None
+    caption: Annotated[str, Meta(max_length=65536)] | None = None
+    filename: Annotated[str, Meta(max_length=1000)] | None = None
+    mime_type: Mime | None = None
+    reply_to: str | None = None
+    emoji: str | None = None
 
 
 class ClockMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from . import actions, bodies, conversation, messages, phone, shown
+from . import actions, bodies, conversation, messages, mine, phone, shown
 from .blocks import VIEW
 from .clock import duration
 from .errors import Refusal, invalid
 from .messages import Message
+from .mine import Mine
 from .network import Network
 from .replies import reply
 from .shown import Match
@@ -41,6 +42,7 @@ class PhoneControl:
             Route(one, self._change, methods=["PATCH"]),
             Route(one, self._delete, methods=["DELETE"]),
             Route(one + "/actions", self._act, methods=["POST"]),
+            Route(one + "/files", self._take_file, methods=["POST"]),
             Route(one + "/conversations", self._conversations),
             Route(one + "/conversations/{business}", self._conversation),
             Route(one + "/conversations/{business}/blocks", self._blocks),
@@ -101,11 +103,20 @@ class PhoneControl:
     async def _act(self, request: Request) -> Response:
         number, wait = _number(request), _wait(request.query_params.get("wait"))
         given = bodies.read(await request.body(), bodies.Action)
+        if given.do in actions.SENDING:
+            sent = await actions.send(self._network, number, given)
+            return reply({"message": await self._one_told(number, sent.id)})
         done = await actions.act(self._network, number, given.do, given.message)
         if done is None:
             return reply({"phone": await self._shown(number)})
         await self._until(number, wait, lambda tx: messages.one(tx, number, done.id).settled)
-        return reply({"message": self._told(await self._store.read(lambda tx: messages.one(tx, number, done.id)))})
+        return reply({"message": await self._one_told(number, done.id)})
+
+    async def _take_file(self, request: Request) -> Response:
+        """Bytes that this phone is to send: named by their SHA-256, so that they can be sent any number of times."""
+        _number(request)
+        name, size = await self._network.downloads.take_given(request.stream())
+        return reply({"file": name, "size": size}, 201)
 
     async def _conversations(self, request: Request) -> Response:
         number = _number(request)
@@ -136,8 +147,10 @@ class PhoneControl:
         wait, fits = _wait(query.get("wait")), shown.match(query.getlist("match"))
         after = await self._seq(number, query.get("after"))
         await self._until(number, wait, lambda tx: _arrived(tx, number, after, fits))
-        found = await self._store.read(lambda tx: messages.on_phone(tx, number, after))
-        return reply({"messages": [self._told(message) for message in found if fits(message)]})
+        found, sent, emoji = await self._store.read(
+            lambda tx: (messages.on_phone(tx, number, after), mine.all_of(tx, number), mine.reactions(tx, number))
+        )
+        return reply({"messages": [self._told(message, sent, emoji) for message in found if fits(message)]})
 
     async def _seq(self, number: str, after: str | None) -> int:
         if after is None:
@@ -157,8 +170,15 @@ class PhoneControl:
             except TimeoutError:
                 return
 
-    def _told(self, message: Message) -> dict[str, object]:
-        return shown.message(message, message.seq in self._network.downloads.under_way)
+    def _told(self, message: Message, sent: Mapping[int, Mine], emoji: Mapping[str, str]) -> dict[str, object]:
+        told = shown.message(message, message.seq in self._network.downloads.under_way, sent.get(message.seq))
+        return told | ({"reaction": emoji[message.id]} if message.id in emoji else {})
+
+    async def _one_told(self, number: str, message_id: str) -> dict[str, object]:
+        found, sent, emoji = await self._store.read(
+            lambda tx: (messages.one(tx, number, message_id), mine.all_of(tx, number), mine.reactions(tx, number))
+        )
+        return self._told(found, sent, emoji)
 
     async def _one(self, request: Request) -> Message:
         number, message_id = _number(request), request.path_params["id"]

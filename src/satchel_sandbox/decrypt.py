@@ -15,7 +15,7 @@ from .envelope import Media, MediaType
 from .files import PartFile
 
 _BLOCK = 256 * 1024
-_MAC = 10  # bytes of the HMAC that end the encrypted blob
+MAC_BYTES = 10  # bytes of the HMAC that end the encrypted blob
 _WINDOW = 64 * 1024  # bytes that one entry of the streaming sidecar vouches for, and one AES block
 _INFO: dict[MediaType, bytes] = {
     "image": b"WhatsApp Image Keys",
@@ -71,21 +71,21 @@ def open_into(source: Path, target: Path, media: Media, durable: bool, stop: Eve
 
 def _verify(blob: BinaryIO, size: int, keys: Keys, media: Media, stop: Event) -> int:
     """Length, SHA-256 and MAC of the encrypted blob, in that order; returns the length of the ciphertext in it."""
-    if size <= _MAC:
+    if size <= MAC_BYTES:
         raise Damaged(f"the encrypted blob has {size} bytes, which is too short for its MAC")
     digest, mac = hashlib.sha256(), hmac.new(keys.mac, keys.iv, hashlib.sha256)
-    for block in _blocks(blob, size - _MAC, stop):
+    for block in _blocks(blob, size - MAC_BYTES, stop):
         digest.update(block)
         mac.update(block)
-    tail = blob.read(_MAC)
+    tail = blob.read(MAC_BYTES)
     digest.update(tail)
     if digest.digest() != media.file_enc_sha256:
         raise Damaged("the encrypted blob's SHA-256 is not file_enc_sha256")
-    if not hmac.compare_digest(mac.digest()[:_MAC], tail):
+    if not hmac.compare_digest(mac.digest()[:MAC_BYTES], tail):
         raise Damaged("the encrypted blob's MAC does not fit the media key and type")
-    if (size - _MAC) % 16:
+    if (size - MAC_BYTES) % 16:
         raise Damaged("the ciphertext is not made of whole AES blocks")
-    return size - _MAC
+    return size - MAC_BYTES
 
 
 def _verify_sidecar(blob: BinaryIO, keys: Keys, sidecar: bytes, stop: Event) -> None:
@@ -95,10 +95,10 @@ def _verify_sidecar(blob: BinaryIO, keys: Keys, sidecar: bytes, stop: Event) -> 
     while window:
         if stop.is_set():
             raise Stopped
-        if hmac.digest(keys.mac, window, "sha256")[:_MAC] != sidecar[at : at + _MAC]:
-            raise Damaged(f"the streaming sidecar does not fit from byte {at // _MAC * _WINDOW} on")
+        if hmac.digest(keys.mac, window, "sha256")[:MAC_BYTES] != sidecar[at : at + MAC_BYTES]:
+            raise Damaged(f"the streaming sidecar does not fit from byte {at // MAC_BYTES * _WINDOW} on")
         window = window[_WINDOW:] + blob.read(_WINDOW) if len(window) > _WINDOW else b""
-        at += _MAC
+        at += MAC_BYTES
     if at != len(sidecar):
         raise Damaged(f"the streaming sidecar has {len(sidecar)} bytes, the encrypted blob needs {at}")
 

@@ -6,12 +6,13 @@ one file, and only the first of them is decrypted.
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from weakref import WeakValueDictionary
 
-from . import copies, files, messages
+from . import copies, files, given, messages
 from .bells import Bells
 from .chaos import Chaos
 from .copies import Copy
@@ -39,6 +40,7 @@ class Downloads:
         self._ports, self._chaos, self._bells = ports, chaos, bells
         self._root, self._durable = root, durable
         self.under_way: set[int] = set()  # seqs
+        self.then: Callable[[Message], Awaitable[None]] = _nothing  # once a phone has a message's media; may be skipped by a crash
         self._at_hand: set[str] = set()  # names of plain bytes that are known to be there
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,6 +80,18 @@ class Downloads:
         """Everything that was to be fetched has been."""
         await self._queue.join()
 
+    def given(self, name: str) -> Path:
+        """A file that somebody gave to a phone; refused when there is none."""
+        return given.path(self._root / self._world.id, name)
+
+    async def take_given(self, body: AsyncIterator[bytes]) -> tuple[str, int]:
+        """Keep the bytes of a file that a phone is to send; their name and number."""
+        return await given.take(self._root / self._world.id, body, self._durable)
+
+    async def keep_mine(self, source: Path, name: str) -> None:
+        """The plain bytes of what a phone sends, under the name that its message has."""
+        await asyncio.to_thread(given.keep, source, self._root / self._world.id / name)
+
     async def drop(self, names: list[str]) -> None:
         """Remove plain bytes that no phone has any more."""
         for name in names:
@@ -113,6 +127,7 @@ class Downloads:
                     self._note(name)
             # Nothing was awaited since: whoever drops the bytes asks the rows after this has been put down in them.
             await self._ports.store.write(lambda tx: _downloaded(tx, message, media, at))
+            await self.then(message)
         except (Damaged, Refusal) as fault:
             await self._became(message, "unavailable", str(fault))
             await self.drop([name])
@@ -141,6 +156,10 @@ class Downloads:
         if lock is None:
             lock = self._locks[name] = asyncio.Lock()
         return lock
+
+
+async def _nothing(_: Message) -> None:
+    """Most phones only look."""
 
 
 def _downloaded(tx: Tx, message: Message, media: Media, at: float) -> None:

@@ -49,6 +49,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     caption: str | None = None
     filename: str | None = None
     media: Media | None = None
+    ptt: bool | None = None  # with what a phone has sent, as are the next two: a voice note
+    animated: bool | None = None
+    context: dict[str, str] | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -43,6 +43,12 @@ def add_state(tx: Tx, offset: float) -> None:
     _add(tx, STATE, {"kind": "state", "offset": offset})
 
 
+def add_from_phone(tx: Tx, number: str, event: dict[str, object]) -> int:
+    """Something that a phone sends, after what it has sent before; the seq of its row."""
+    _add(tx, f"in:{number}", event)
+    return tx.last_insert_rowid()
+
+
 def _add(tx: Tx, lane: str, event: dict[str, object]) -> None:
     event_id = f"ev-{_PROCESS}-{next(_numbers)}"
     tx.execute(

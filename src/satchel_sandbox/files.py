@@ -38,8 +38,9 @@ class PartFile:
     def write(self, block: bytes) -> None:
         self._file.write(block)
 
-    def publish(self) -> None:
-        """Make the bytes durable under their name; an older file of that name is replaced in one step."""
+    def publish(self, final: Path | None = None) -> None:
+        """Make the bytes durable under their name, or under one that was not known before; an older file of it is replaced in one step."""
+        self._final = final or self._final
         self._file.flush()
         if self._durable:
             os.fsync(self._file.fileno())

@@ -18,6 +18,7 @@ class Habits:
     read_receipts: bool = True
     hop: float = 0.0  # each step takes so long
     fetches_after: float = 0.0  # media is left on the server for so long
+    echoes: bool = False  # each image is answered with the same image
 
 
 USUAL = Habits()
@@ -29,10 +30,11 @@ MAGIC = {
     "12025550105": Habits(fetches_after=15 * DAY),
     "12025550106": Habits(blocked=True),
     "12025550107": Habits(hop=30.0),
+    "12025550108": Habits(echoes=True),
     "12025550109": Habits(read_receipts=False),
     "12025550110": Habits(rate_limited=True),
 }
-"""12025550108 is to answer each image with an image once phones can send; until then it is a phone like any other."""
+ECHOES = tuple(number for number, usual in MAGIC.items() if usual.echoes)
 
 
 def habits(number: str) -> Habits:

@@ -10,6 +10,7 @@ from .store import Tx
 
 _COLUMNS = "seq, id, phone, at, envelope, state, reason, due, file, read_at, played_at"
 _SEEN = "state NOT IN ('server', 'lost')"
+_THEIRS = "NOT EXISTS (SELECT 1 FROM mine WHERE mine.seq = message.seq)"
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def first_due(tx: Tx) -> float | None:
 
 
 def on_phone(tx: Tx, number: str, after: int = 0) -> list[Message]:
-    """What a phone has, oldest first; `after` is a seq."""
+    """What a phone has received and sent, oldest first; `after` is a seq."""
     return _select(tx, f"phone = ? AND seq > ? AND {_SEEN} ORDER BY seq", number, after)
 
 
 def newest_first(tx: Tx, number: str, after: int = 0) -> Iterator[Message]:
-    """The same, the newest first, one at a time."""
-    return _each(tx, f"phone = ? AND seq > ? AND {_SEEN} ORDER BY seq DESC", number, after)
+    """What it has received, the newest first, one at a time."""
+    return _each(tx, f"phone = ? AND seq > ? AND {_SEEN} AND {_THEIRS} ORDER BY seq DESC", number, after)
 
 
 def of_conversation(tx: Tx, number: str, business: str) -> list[Message]:
@@ -92,8 +93,8 @@ def unread(tx: Tx, number: str, business: str | None = None) -> list[Message]:
 
 
 def one(tx: Tx, number: str, message_id: str) -> Message:
-    """A phone's message by id, or its `latest`."""
-    where = "phone = ? AND id = ?" if message_id != "latest" else "phone = ?"
+    """A phone's message by id, or the `latest` that it has received."""
+    where = "phone = ? AND id = ?" if message_id != "latest" else f"phone = ? AND {_THEIRS}"
     values = (number, message_id) if message_id != "latest" else (number,)
     found = next(iter(_select(tx, f"{where} AND {_SEEN} ORDER BY seq DESC LIMIT 1", *values)), None)
     if found is None:

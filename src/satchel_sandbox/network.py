@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from . import copies, delivery, files, world
+from . import copies, delivery, files, messages, mine, sending, world
 from .agenda import Agenda, Ran
 from .bells import Bells
 from .chaos import Chaos
@@ -17,9 +17,12 @@ from .copies import Copy
 from .downloads import Downloads, open_copy
 from .envelope import Envelope
 from .errors import Refusal, invalid
+from .magic import ECHOES
+from .messages import Message
 from .outbox import Outbox
 from .ports import Ports
 from .receiving import HashMismatch, WrongOffset
+from .resending import Resending
 from .store import Tx
 from .workers import end, forever
 
@@ -39,6 +42,8 @@ class Network:
         self.outbox = Outbox(ports.store, ports.poster, self.chaos)
         self.downloads = Downloads(ports, self.chaos, self.bells, phones_root, durable)
         self.agenda = Agenda(ports.store, self.clock, self.downloads, self.outbox, self.bells)
+        self.vault, self.resending = ports.vault, Resending(self)
+        self.downloads.then = self._fetched
         self._changing = asyncio.Lock()  # one reset or clock change at a time
         self._tasks: list[asyncio.Task[None]] = []
         self._removals: list[asyncio.Task[None]] = []
@@ -63,7 +68,22 @@ class Network:
     async def _begin(self) -> None:
         self.outbox.restart()
         await self.downloads.start(self.world, self.clock.now())
-        self._tasks += [asyncio.create_task(forever(step)) for step in (self.outbox.step, self.agenda.step)]
+        steps = (self.outbox.step, self.agenda.step, self.resending.step)
+        self._tasks += [asyncio.create_task(forever(step)) for step in steps]
+        for number in ECHOES:  # what an earlier process had fetched and not answered
+            for message in await self.store.read(lambda tx, number=number: messages.of_state(tx, number, "downloaded")):  # type: ignore[misc]
+                await self._fetched(message)
+
+    async def _fetched(self, message: Message) -> None:
+        """A phone has the media of a message."""
+        if message.phone in ECHOES and message.envelope.sender != message.phone:
+            await sending.echo(self, message)
+            self.outbox.wake()
+            self.bells.ring(message.phone)
+
+    async def seen(self, message_id: str) -> None:
+        """The business has read what a phone sent."""
+        self.bells.ring(await self.store.write(lambda tx: mine.see(tx, message_id, self.clock.now())))
 
     async def _pause(self) -> None:
         await end(self._tasks)

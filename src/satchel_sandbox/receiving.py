@@ -8,6 +8,7 @@ from .copies import token_of
 from .files import PART, PartFile
 
 PARTIAL = ".partial"
+SEALING = "sealing"  # in place of a token, of a blob that a phone is still making
 PARTIAL_LIFE = 24 * 3600.0  # seconds of network time; a partial's mtime is the network time at which it broke off
 
 
@@ -93,7 +94,7 @@ def adopt(folder: Path, now: float) -> None:
     """What a process that was killed was receiving is kept as if it had broken off."""
     for part in folder.glob(f"*{PART}"):
         token = part.name.partition(".")[0]
-        if part.stat().st_size:
+        if part.stat().st_size and token != SEALING:
             part.replace(folder / f"{token}{PARTIAL}")
             os.utime(folder / f"{token}{PARTIAL}", (now, now))
         else:

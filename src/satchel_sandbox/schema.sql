@@ -59,7 +59,30 @@ CREATE TABLE IF NOT EXISTS visit (
     horizon    INTEGER NOT NULL        -- seq of the newest
 ) STRICT;
 
--- What the node has not confirmed yet. A lane is a message's id, or '' for state; within a lane the order is strict.
+-- Messages that phones have sent to a business: their rows in `message` have the business as sender and the phone in the envelope.
+CREATE TABLE IF NOT EXISTS mine (
+    seq     INTEGER PRIMARY KEY,       -- of the message
+    event   INTEGER NOT NULL,          -- the seq of the upstream event that tells of it; delivered once that is gone
+    seen_at REAL                       -- network time at which the business said that it has read it
+) STRICT;
+
+-- Requests of a business for media that phones sent and that are over on the server; they wait for the phone.
+CREATE TABLE IF NOT EXISTS asked (
+    seq    INTEGER PRIMARY KEY,        -- of the message
+    enc_p  BLOB NOT NULL,
+    enc_iv BLOB NOT NULL
+) STRICT;
+
+-- The emoji that a phone has put under a message of its conversation.
+CREATE TABLE IF NOT EXISTS reaction (
+    phone   TEXT NOT NULL,
+    message TEXT NOT NULL,
+    emoji   TEXT NOT NULL,
+    PRIMARY KEY (phone, message)
+) STRICT;
+
+-- What the node has not confirmed yet. A lane is a message's id, `in:` and a number for what that phone sends, or '' for state; within a
+-- lane the order is strict.
 CREATE TABLE IF NOT EXISTS upstream_event (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,
     id   TEXT NOT NULL,

@@ -9,14 +9,15 @@ from .agenda import Ran
 from .clock import rfc3339
 from .errors import Refusal
 from .messages import Message
+from .mine import Mine
 from .phone import Phone
 
 Match = Callable[[Message], bool]
 NAMES = ("type", "from", "state", "text")
 
 
-def message(found: Message, under_way: bool = False) -> dict[str, object]:
-    """`under_way`: its media is on its way right now."""
+def message(found: Message, under_way: bool = False, sent: Mine | None = None) -> dict[str, object]:
+    """`under_way`: its media is on its way right now; `sent`: how far it has come, of a message that the phone has sent."""
     envelope, media = found.envelope, found.envelope.media
     shown: dict[str, object] = {
         "id": found.id,
@@ -28,6 +29,10 @@ def message(found: Message, under_way: bool = False) -> dict[str, object]:
         "read": found.read_at is not None,
         "media": None,
     }
+    if sent is not None:
+        shown |= {"mine": True, "to": envelope.to, "ticks": sent.ticks}
+    if envelope.ptt:
+        shown["voice"] = True
     if envelope.text is not None:
         shown["text"] = envelope.text
     if envelope.template is not None:

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from . import files, receiving
+from . import encrypt, files, receiving
+from .encrypt import Sealed
+from .envelope import MediaType
 from .errors import Refusal
+from .files import PartFile
 from .receiving import Receiving
 
 _BLOCK = 1 << 20  # bytes gathered before they go to a thread: a hop per socket read would cost more than the hashing
@@ -41,6 +44,13 @@ class Vault:
         for token in tokens:
             await asyncio.to_thread(self.path(world, token).unlink, missing_ok=True)
 
+    async def seal(self, world: str, source: Path, media_key: bytes, media_type: MediaType) -> Sealed:
+        """Take in what a phone sends: the blob that a plain file becomes under a key.
+
+        Raises FileNotFoundError for a file or a world that is gone.
+        """
+        return await asyncio.to_thread(self._seal, world, source, media_key, media_type)
+
     async def sweep(self, world: str, now: float) -> None:
         """Forget what broke off too long ago."""
         await asyncio.to_thread(receiving.sweep, self._root / world, now)
@@ -74,6 +84,16 @@ class Vault:
         folder = files.open_world(self._root, world, self._durable)
         receiving.adopt(folder, now)
         receiving.sweep(folder, now)
+
+    def _seal(self, world: str, source: Path, media_key: bytes, media_type: MediaType) -> Sealed:
+        with source.open("rb") as plain:
+            part = PartFile(self.path(world, receiving.SEALING), self._durable)
+            try:
+                sealed = encrypt.seal_into(plain, part, media_key, media_type)
+                part.publish(self.path(world, sealed.token))
+            finally:
+                part.discard()
+        return sealed
 
     def _keep(self, upload: Receiving, block: bytes, world: str, now: float) -> None:
         try:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from . import envelope
+from . import envelope, resending
 from .copies import Copy
 from .errors import Refusal, invalid
 from .magic import habits
@@ -40,6 +40,7 @@ class Wire:
             Route("/wire/state", self._authorized(self._state)),
             Route(INTAKE, self.intake, methods=["POST"]),
             Route("/wire/messages/{id:path}/read", self._authorized(self._read), methods=["POST"]),
+            Route("/wire/messages/{id:path}/media-retry-request", self._authorized(self._ask), methods=["POST"]),
             Route("/wire/contacts", self._authorized(self._contacts), methods=["POST"]),
             Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
             Route("/v/{name}", self._download),
@@ -75,7 +76,13 @@ class Wire:
         return reply({"id": message.id, "at": await self._network.send(message)})
 
     async def _read(self, request: Request) -> Response:
-        raise Refusal(404, "unknown_message", f"No phone has sent the message {request.path_params['id']!r}.")
+        await self._network.seen(request.path_params["id"])
+        return reply({})
+
+    async def _ask(self, request: Request) -> Response:
+        body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
+        await self._network.resending.ask(request.path_params["id"], resending.read(body))
+        return reply({})
 
     async def _contacts(self, request: Request) -> Response:
         body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])

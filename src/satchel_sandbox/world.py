@@ -24,7 +24,7 @@ def load(tx: Tx) -> World:
 
 def renew(tx: Tx) -> World:
     """Forget everything and begin a new world."""
-    for table in ("copy", "phone", "visit", "message", "upstream_event", "world"):
+    for table in ("copy", "phone", "visit", "message", "mine", "asked", "reaction", "upstream_event", "world"):
         tx.execute(f"DELETE FROM {table}")
     return _create(tx)
 

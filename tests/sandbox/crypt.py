@@ -1,4 +1,4 @@
-"""The sending side of docs/reference/media-encryption.md, written for the tests only: the sandbox itself never encrypts."""
+"""Both sides of docs/reference/media-encryption.md, written for the tests only: what node and sandbox do is held against it."""
 
 import base64
 import hashlib
@@ -57,6 +57,18 @@ def seal(plain: bytes, media_type: str = "image", key: bytes = bytes(range(32)))
     ciphertext = cipher.update(padder.update(plain) + padder.finalize()) + cipher.finalize()
     mac = hmac.digest(okm[48:80], okm[:16] + ciphertext, "sha256")[:10]
     return Sealed(media_type, plain, key, ciphertext + mac)
+
+
+def opened(media: dict[str, Any], blob: bytes) -> bytes:
+    """The plain bytes of a blob, by what its message says; every check made."""
+    key, plain_sha, blob_sha = (base64.b64decode(media[name]) for name in ("media_key", "file_sha256", "file_enc_sha256"))
+    assert hashlib.sha256(blob).digest() == blob_sha
+    okm = HKDF(hashes.SHA256(), 112, None, f"WhatsApp {INFO[media['type']]} Keys".encode()).derive(key)
+    assert hmac.digest(okm[48:80], okm[:16] + blob[:-10], "sha256")[:10] == blob[-10:]
+    cipher, padding = Cipher(algorithms.AES(okm[16:48]), modes.CBC(okm[:16])).decryptor(), PKCS7(128).unpadder()
+    plain = padding.update(cipher.update(blob[:-10]) + cipher.finalize()) + padding.finalize()
+    assert (hashlib.sha256(plain).digest(), len(plain)) == (plain_sha, media["file_length"])
+    return plain
 
 
 def b64(data: bytes) -> str:

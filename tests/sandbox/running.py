@@ -32,6 +32,20 @@ class Sandbox:
         async with self.session.request(method, self.url + path, **options) as answer:
             return answer.status, await answer.json()
 
+    async def give(self, data: bytes, number: str = PHONE) -> str:
+        """Put a file onto a phone; its name there."""
+        status, given = await self.call("POST", f"/sandbox/phones/{number}/files", data=io.BytesIO(data))
+        assert status == 201, given
+        return str(given["file"])
+
+    async def from_phone(self, type_: str, data: bytes | None = None, number: str = PHONE, **said: Any) -> Json:
+        """A message that this phone sends, as it stands in its conversation."""
+        file = {} if data is None else {"file": await self.give(data, number)}
+        status, done = await self.call("POST", f"/sandbox/phones/{number}/actions", json={"do": "send", "type": type_, **file, **said})
+        assert status == 200, done
+        message: Json = done["message"]
+        return message
+
     async def bytes(self, path: str) -> tuple[int, str, bytes]:
         async with self.session.get(self.url + path) as answer:
             return answer.status, answer.headers["Content-Type"], await answer.read()

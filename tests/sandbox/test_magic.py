@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .crypt import seal
+from .crypt import opened, seal
 from .node import Node
 from .running import Sandbox, envelope
 
@@ -82,9 +82,16 @@ async def test_0107_takes_30_seconds_a_hop(sandbox: Sandbox, node: Node) -> None
     assert at["delivered"] - at["sent"] == pytest.approx(30)
 
 
-async def test_0108_is_a_phone_like_any_other_until_phones_can_send(sandbox: Sandbox) -> None:
-    await sandbox.deliver("m", to=number(108))
-    assert (await sandbox.messages(number=number(108)))[0]["media"]["state"] == "downloaded"
+async def test_0108_answers_each_image_with_the_same_image(sandbox: Sandbox, node: Node) -> None:
+    await sandbox.deliver("m", seal(b"a picture"), to=number(108))
+    await sandbox.deliver("d", seal(b"a document", "document"), to=number(108))
+    await node.until(lambda: any(event["kind"] == "message" for event in node.events))
+    (answer,) = (event for event in node.events if event["kind"] == "message")
+    assert (answer["from"], answer["type"], "caption" in answer) == (number(108), "image", False)
+    assert opened(answer["media"], (await sandbox.bytes(answer["media"]["direct_path"]))[2]) == b"a picture"
+    await node.until(lambda: node.statuses("d") == ["sent", "delivered"])
+    mine = [message["id"] for message in await sandbox.messages(number=number(108)) if message.get("mine")]
+    assert mine == [answer["message"]]
 
 
 async def test_0109_has_read_receipts_off(sandbox: Sandbox, node: Node) -> None:

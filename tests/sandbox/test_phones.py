@@ -100,7 +100,6 @@ async def test_a_deleted_phone_keeps_nothing_and_its_messages_do_not_come_again(
 
 async def test_unknown_actions(sandbox: Sandbox) -> None:
     assert await sandbox.refused("dance") == (400, "invalid")
-    assert await sandbox.refused("send") == await sandbox.refused("react") == (501, "not_supported_yet")
     assert await sandbox.refused("offline", "m") == (400, "invalid")
     assert await sandbox.refused("read", "m") == (404, "unknown_message")
 

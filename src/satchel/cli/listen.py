@@ -15,12 +15,12 @@ from satchel.domain import quantities
 if TYPE_CHECKING:
     from satchel.client import Client
 
-KINDS = ("statuses", "messages")
+KINDS = ("statuses", "messages", "media_items")
 
 
 @click.command(epilog="Example: satchel listen --forward-to http://127.0.0.1:8000/hook")
 @click.option("--forward-to", metavar="URL", help="POST each body there, too.")
-@click.option("--events", metavar="KINDS", help="Only these: statuses, messages.")
+@click.option("--events", metavar="KINDS", help="Only these: statuses, messages, media_items.")
 @click.option("--after", type=int, metavar="CURSOR", help="Go on behind this one.")
 @click.option("--since", metavar="TIME", help="Begin with those of the last such as 1h.")
 @click.option("--until", metavar="TIME", help="End after such as 30s. [default: Ctrl-C]")

@@ -2,7 +2,7 @@
 
 import rich_click as click
 
-from satchel.cli import sandbox_network, sandbox_phones, sandbox_show
+from satchel.cli import sandbox_network, sandbox_phones, sandbox_sending, sandbox_show
 
 
 @click.group()
@@ -19,5 +19,5 @@ def phone() -> None:
     """Simulated phones."""
 
 
-for command in (*sandbox_phones.COMMANDS, sandbox_show.show):
+for command in (*sandbox_phones.COMMANDS, *sandbox_sending.COMMANDS, sandbox_show.show):
     phone.add_command(command)

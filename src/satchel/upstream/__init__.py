@@ -115,7 +115,7 @@ class Upstream(Protocol):
         """Verify and read what the upstream posted; `headers` have lower-case names. Raises `Fault(BAD_CREDENTIALS | BAD_REQUEST)`."""
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The plain bytes of received media, block by block. What came is good only once the last block has: until then it may not be shown.
+        """The plain bytes of received media, block by block. What came is good once the last block has, and not to be shown before.
 
         Raises, also between two blocks, `Fault(RECEIVED_GONE | RECEIVED_DAMAGED)` and `Later(UPSTREAM_DOWN)`.
         """
