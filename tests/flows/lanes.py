@@ -1,6 +1,6 @@
 """Runs lanes step by step, as the worker does: what is tested is when a step comes, so each is a call of its own."""
 
-from satchel.coreapp.kinds import Links, Messages, Preparations
+from satchel.coreapp.kinds import Downloads, Inbound, Links, Messages, Preparations
 from satchel.coreapp.worker import Kind
 from satchel.db import Tx, lanes
 from satchel.db.lanes import Claimed
@@ -39,7 +39,8 @@ class Lane:
 
 async def claim(ports: Ports, name: str) -> Lane | None:
     """The lane that is due first of the kind `name`, or None."""
-    kinds: dict[str, Kind] = {kind.kind: kind for kind in (Messages(ports), Preparations(ports), Links(ports))}
+    known: tuple[Kind, ...] = (Messages(ports), Preparations(ports), Links(ports), Inbound(ports), Downloads(ports))
+    kinds = {kind.kind: kind for kind in known}
     kind = kinds[name]
 
     def take(tx: Tx) -> Lane | None:

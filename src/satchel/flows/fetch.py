@@ -116,10 +116,15 @@ async def drop(ports: Ports, media_id: str) -> None:
 
 
 async def _source(ports: Ports, remote: Remote) -> str:
-    """Where the bytes are by what is known: what the phone said last counts."""
+    """Where the bytes are by what is known. That the phone cannot give them counts only where it was asked for this."""
     if remote.answer is None or not isinstance(ports.upstream, Asking):
         return remote.source
-    return ports.upstream.sender_said(remote.message_id, remote.source, remote.answer)
+    try:
+        return ports.upstream.sender_said(remote.message_id, remote.source, remote.answer)
+    except Fault:
+        if remote.asked_at is not None:
+            raise
+        return remote.source
 
 
 async def _store(ports: Ports, remote: Remote, source: str, lease: Lease) -> Stored:
