@@ -24,7 +24,7 @@ _Row = tuple[str, str, bytes, bytes]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The body of wire section 4.2."""
+    """The body of wire section 1.6."""
 
     enc_p: Annotated[bytes, Meta(max_length=4096)]
     enc_iv: Annotated[bytes, Meta(max_length=64)]

@@ -141,3 +141,42 @@ def test_nobody_there(tmp_path: Path) -> None:
     assert done.returncode == say.UNREACHABLE
     assert "satchel dev" in json.loads(done.stderr)["errors"][0]["details"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_phone_sends_is_shown_with_how_far_it_has_come(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "note.ogg").write_bytes(b"OggS")
+    (tmp_path / "bill.pdf").write_bytes(b"%PDF")
+    said = [
+        run("phone", "send", PHONE, "note.ogg", "--json")["message"],
+        run("phone", "send", PHONE, "document", "bill.pdf", "--caption", "The bill", "--json")["message"],
+        run("phone", "send", PHONE, "text", "hello", "--json")["message"],
+    ]
+    assert [(one["type"], one.get("voice"), one["ticks"], one["mine"]) for one in said] == [
+        ("audio", True, "sent", True),
+        ("document", None, "sent", True),
+        ("text", None, "sent", True),
+    ]
+    assert (said[1]["filename"], said[1]["caption"]) == ("bill.pdf", "The bill")
+    shown = run("phone", "show", PHONE).splitlines()
+    assert ["voice" in shown[0], "The bill" in shown[1], "hello" in shown[2]] == [True, True, True]
+    assert all("sent, sent" in line for line in shown)
+
+
+def test_a_reaction_is_shown_and_taken_away(run: Run, url: str) -> None:
+    send(url, "m1")
+    assert "👍" in run("phone", "react", PHONE, "latest", "👍")
+    assert "👍" in run("phone", "show", PHONE)
+    assert "👍" not in run("phone", "react", PHONE, "m1", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["poem", "x"], say.USAGE, "Give one file"),
+        (["a", "b", "c"], say.USAGE, "Give one file"),
+        (["image", "absent.jpg"], say.USAGE, "absent.jpg cannot be read"),
+        (["text", "x", "--reply-to", "nobodys"], say.NOT_FOUND, "has no message"),
+    ],
+)
+def test_what_cannot_be_sent_says_so(run: Run, arguments: list[str], code: int, told: str) -> None:
+    assert told in run("phone", "send", PHONE, *arguments, code=code)

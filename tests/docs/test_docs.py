@@ -14,7 +14,7 @@ from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
 from satchel.observe.figures import catalogue
 from satchel.webapp.app import routes
-from satchel_sandbox.actions import ACTIONS
+from satchel_sandbox.actions import ACTIONS, SENDING
 from satchel_sandbox.control import Control
 from satchel_sandbox.control_phones import PhoneControl
 from satchel_sandbox.magic import MAGIC
@@ -97,7 +97,7 @@ def test_every_route_of_the_sandbox_is_documented() -> None:
 def test_actions_and_numbers_of_the_sandbox_are_documented() -> None:
     found = rows("docs/reference/http.md")
     done = {do for row in found for do in re.findall(r"`(\w+)`", row[0]) if len(row) == 2}
-    assert set(ACTIONS) <= done
+    assert {*ACTIONS, *SENDING} <= done
     assert set(MAGIC) == {row[0] for row in found if row[0].isdigit()}
 
 

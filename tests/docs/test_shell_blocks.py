@@ -111,8 +111,10 @@ def test_p02_the_reference_uploads_with_curl_and_gets_the_same_bytes_back(reader
 
 def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     reader.paste("docs/how-to/test-with-the-sandbox.md")
-    listed = [line.split()[-2] for line in reader.printed.splitlines() if " image/jpeg " in line]
-    assert listed == ["downloaded", "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
+    listed = re.findall(r" image/jpeg .*  (downloaded|not_downloaded|unavailable)(?:  |$)", reader.printed, re.MULTILINE)
+    theirs = ["downloaded", "not_downloaded", "downloaded"]
+    mine = ["downloaded", "downloaded"]
+    assert listed == [*theirs, *mine, "not_downloaded", "unavailable", "downloaded"]
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
     assert "[PLAIN] Your bill for October, with everything in it" in reader.printed
     assert "[PLAIN] Your bill for October, with e… " in reader.printed

@@ -15,6 +15,7 @@ from .node import Node
 from .running import BUSINESS, PHONE, Json, Sandbox, running
 
 pytestmark = pytest.mark.anyio
+VECTORS = json.loads((Path(__file__).parents[2] / "wire" / "received.json").read_text("utf-8"))
 TYPES = {
     "image": (b"\xff\xd8\xff\xe0 a photo", "image/jpeg", "image"),
     "video": (b"a video", "video/mp4", "video"),
@@ -47,6 +48,18 @@ async def test_p19_a_phone_sends_media_of_each_type(sandbox: Sandbox, node: Node
     assert status == 200
     assert data not in blob
     assert opened(event["media"], blob) == data
+
+
+async def test_an_event_has_the_members_of_the_wire_page(sandbox: Sandbox, node: Node) -> None:
+    known = {name for vector in VECTORS for name in vector["event"]}
+    media = {name for vector in VECTORS for name in vector["event"].get("media") or {}}
+    await sandbox.text("asked")
+    await sandbox.from_phone("document", b"x", caption="c", filename="f", reply_to="asked")
+    await sandbox.from_phone("voice", b"x")
+    await sandbox.from_phone("sticker", b"x")
+    await node.until(lambda: len(sent(node)) == 3)
+    assert {name for event in sent(node) for name in event} <= known
+    assert {name for event in sent(node) for name in event["media"]} <= media
 
 
 async def test_a_text_and_what_it_answers(sandbox: Sandbox, node: Node) -> None:
