@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-kit behave
+.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-inbound bench-kit behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,7 +44,7 @@ types: setup ## mypy --strict
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
 
-bench: bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-kit ## everything that is measured, one after the other
+bench: bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-inbound bench-kit ## everything that is measured, one after the other
 
 bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.http_peers --write
@@ -69,6 +69,9 @@ bench-sends: setup ## messages and callbacks a second through a whole satchel de
 
 bench-kit: setup ## what the test kit costs a test
 	@$(BIN)/python -m benchmarks.kit --write
+
+bench-inbound: setup ## received pictures a second through a whole satchel dev
+	@$(BIN)/python -m benchmarks.inbound --write
 
 behave: setup ## how the Webapp answers early refusals, slow clients, ranges and a SIGTERM, as JSON
 	@$(BIN)/python -m benchmarks.behave

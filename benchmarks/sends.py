@@ -176,8 +176,8 @@ def _put_down(folder: Path, count: int) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Bench]:
-    told, port = Told(), free_port()
+async def running(folder: Path, told: Told | None = None) -> AsyncIterator[Bench]:
+    told, port = told or Told(), free_port()
     folder.mkdir(exist_ok=True)
     receiver = web.Application()
     receiver.router.add_post("/hook", told.take)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 BLOCK = 1 << 20
-"""Bytes that are opened at once: a thread's visit costs as much as hashing a part of that."""
+"""Bytes that are opened in one visit to a thread, which costs as much as hashing a part of them."""
 GONE = frozenset({403, 404, 410})
 """What the media server says of a blob that is over, or was never there."""
 SILENT, SLOW, CONNECT = 15.0, 300.0, 3.0
@@ -66,30 +66,32 @@ async def _plain(answer: "aiohttp.ClientResponse", opening: Opening) -> AsyncIte
     is_last = False
     while not is_last:
         try:
-            block, is_last = await _gathered(answer.content)
+            blocks, is_last = await _gathered(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _silent(error) from error
         try:
-            plain = await asyncio.to_thread(_open, opening, block, is_last)
+            plain = await asyncio.to_thread(_open, opening, blocks, is_last)
         except Damaged as damaged:
             raise Fault(RECEIVED_DAMAGED, f"The media is damaged: {damaged}. Ask the sender to send it again.") from None
-        if plain:
-            yield plain
+        for block in plain:
+            yield block
 
 
-async def _gathered(content: "aiohttp.StreamReader") -> tuple[bytes, bool]:
-    """Some bytes, and whether they are the last."""
+async def _gathered(content: "aiohttp.StreamReader") -> tuple[list[bytes], bool]:
+    """Some blocks, and whether they are the last."""
     blocks: list[bytes] = []
     size = 0
     while size < BLOCK and (block := await content.readany()):
         blocks.append(block)
         size += len(block)
-    return b"".join(blocks), content.at_eof()
+    return blocks, content.at_eof()
 
 
-def _open(opening: Opening, block: bytes, is_last: bool) -> bytes:
-    plain = opening.take(block)
-    return plain + opening.finish() if is_last else plain
+def _open(opening: Opening, blocks: list[bytes], is_last: bool) -> list[bytes]:
+    plain = [opening.take(block) for block in blocks]
+    if is_last:
+        plain.append(opening.finish())
+    return [block for block in plain if block]
 
 
 def _silent(error: Exception) -> Later:
