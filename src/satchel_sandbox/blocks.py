@@ -25,7 +25,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Bubble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
-    """One message. `at`: RFC 3339; `waveform`: 64 values of 0-100."""
+    """One message. `at`: RFC 3339; `waveform`: 64 values of 0-100; `reaction`: the emoji that the phone has put under it."""
 
     kind: str
     id: str
@@ -37,6 +37,7 @@ class Bubble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     label_cut: bool | None = None
     media: Shown | None = None
     waveform: list[int] | None = None
+    reaction: str | None = None
     ticks: Ticks
     why: list[str]
 

@@ -37,7 +37,8 @@ def bubble(message: Message, system: str, state: str, expires: float | None) -> 
 
 def _kind(envelope: Envelope) -> str:
     if envelope.type == "audio" and envelope.media is not None:
-        return "voice" if envelope.media.mime_type.partition(";")[0].strip().lower() == "audio/ogg" else "audio"
+        is_ogg = envelope.media.mime_type.partition(";")[0].strip().lower() == "audio/ogg"
+        return "voice" if envelope.ptt or is_ogg else "audio"
     return envelope.type if envelope.type in KINDS else "unsupported"
 
 

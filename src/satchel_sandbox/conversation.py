@@ -6,12 +6,15 @@ Which blocks a conversation is shown as is `compose.py`'s. How far it was read (
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from . import copies, messages, phone
-from .blocks import Block
+from msgspec.structs import replace
+
+from . import copies, messages, mine, phone
+from .blocks import Block, Bubble
 from .bubbles import bubble
 from .compose import Visit, compose
 from .errors import Refusal
 from .messages import Message
+from .mine import Mine
 from .phone import ANY_CHAT, Phone
 from .store import Tx
 
@@ -71,8 +74,14 @@ def blocks(tx: Tx, owner: Phone, business: str, system: str, under_way: set[int]
     `under_way`: the seqs of messages whose media is on its way right now.
     """
     found = messages.of_conversation(tx, owner.number, business)
-    drawn = [bubble(one, system, _state(one, under_way), _ends(tx, one)) for one in found]
+    sent, emoji = mine.all_of(tx, owner.number), mine.reactions(tx, owner.number)
+    drawn = [_marked(bubble(one, system, _state(one, under_way), _ends(tx, one)), sent.get(one.seq), emoji.get(one.id)) for one in found]
     return compose(drawn, ZoneInfo(owner.timezone), _visit(tx, owner, business, found))
+
+
+def _marked(drawn: Bubble, sent: Mine | None, emoji: str | None) -> Bubble:
+    """With the ticks of what the phone has sent, and its emoji."""
+    return replace(drawn, ticks=sent.ticks if sent else drawn.ticks, reaction=emoji)
 
 
 def _note(tx: Tx, number: str, business: str) -> None:

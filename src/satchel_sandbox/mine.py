@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from . import events, messages
+from .blocks import Ticks
 from .envelope import Envelope
 from .errors import Refusal
 from .messages import Message
@@ -17,7 +18,7 @@ class Mine:
     """`ticks`: sent, delivered to the node, or read by the business; `seen_at`: network time of the last."""
 
     seq: int
-    ticks: str
+    ticks: Ticks
     seen_at: float | None
 
 
@@ -47,7 +48,7 @@ def known(tx: Tx, message_id: str) -> bool:
     return tx.execute("SELECT 1 FROM message WHERE id = ?", (message_id,)).fetchone() is not None
 
 
-def _ticks(seen_at: float | None, waits: bool) -> str:
+def _ticks(seen_at: float | None, waits: bool) -> Ticks:
     return "read" if seen_at is not None else "sent" if waits else "delivered"
 
 

@@ -158,8 +158,8 @@ def test_what_a_phone_sends_is_shown_with_how_far_it_has_come(run: Run, tmp_path
     ]
     assert (said[1]["filename"], said[1]["caption"]) == ("bill.pdf", "The bill")
     shown = run("phone", "show", PHONE).splitlines()
-    assert ["voice" in shown[0], "The bill" in shown[1], "hello" in shown[2]] == [True, True, True]
-    assert all("sent, sent" in line for line in shown)
+    assert [any(what in line for line in shown) for what in ("voice note", "The bill", "hello")] == [True, True, True]
+    assert sum("sent" in line for line in shown) == 3
 
 
 def test_a_reaction_is_shown_and_taken_away(run: Run, url: str) -> None:

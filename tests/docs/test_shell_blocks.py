@@ -111,10 +111,11 @@ def test_p02_the_reference_uploads_with_curl_and_gets_the_same_bytes_back(reader
 
 def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     reader.paste("docs/how-to/test-with-the-sandbox.md")
-    listed = re.findall(r" image/jpeg .*  (downloaded|not_downloaded|unavailable)(?:  |$)", reader.printed, re.MULTILINE)
+    listed = re.findall(r" image/jpeg .*  (downloaded|not_downloaded|unavailable)\b", reader.printed)
     theirs = ["downloaded", "not_downloaded", "downloaded"]
     mine = ["downloaded", "downloaded"]
     assert listed == [*theirs, *mine, "not_downloaded", "unavailable", "downloaded"]
+    assert "👍" in reader.printed
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
     assert "[PLAIN] Your bill for October, with everything in it" in reader.printed
     assert "[PLAIN] Your bill for October, with e… " in reader.printed

@@ -146,7 +146,8 @@ def _sort(message: Block) -> str:
 
 def _foot(message: Block, canvas: Canvas) -> str:
     at = datetime.fromisoformat(message["at"]).astimezone(canvas.zone)
-    return f"{at:%H:%M} {TICKS[message['ticks']]} {message['ticks']}"
+    emoji = f"{plain(message['reaction'])} " if message.get("reaction") else ""
+    return f"{emoji}{at:%H:%M} {TICKS[message['ticks']]} {message['ticks']}"
 
 
 def _album(album: Block, canvas: Canvas) -> RenderableType:

@@ -122,7 +122,9 @@ def message_line(message: dict[str, Any]) -> str:
     template = message.get("template") or {}
     what = " ".join((message.get("text") or "").split()) or template.get("name") or message.get("caption") or message.get("filename") or ""
     size = f"{media['mime_type']}  {shown_bytes(media['size'])}  {media['state']}" if media else ""
-    return "  ".join(part for part in (message["at"], message["type"], what, size, message["id"]) if part)
+    kind = "voice" if message.get("voice") else message["type"]
+    sent = f"sent, {message['ticks']}" if message.get("mine") else ""
+    return "  ".join(part for part in (message["at"], kind, what, size, message.get("reaction"), sent, message["id"]) if part)
 
 
 def line(phone: dict[str, Any]) -> str:

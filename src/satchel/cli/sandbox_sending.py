@@ -34,7 +34,7 @@ SUFFIXES = {
 @sandbox_options
 def send(network: "Sandbox", number: str, what: tuple[str, ...], as_json: bool, quiet: bool, **given: Any) -> None:
     """Send a file from a phone to the business; or a text: text 'hello'. The type is found out from the file's name unless given."""
-    from satchel.cli.sandbox import line
+    from satchel.cli.sandbox_phones import message_line
 
     type_, subject = _taken_apart(what)
     said = {"type": type_, **{name: value for name, value in given.items() if value is not None}}
@@ -42,7 +42,7 @@ def send(network: "Sandbox", number: str, what: tuple[str, ...], as_json: bool, 
     if as_json:
         say.json({"message": message})
     else:
-        click.echo(message["id"] if quiet else line(message))
+        click.echo(message["id"] if quiet else message_line(message))
 
 
 def _taken_apart(what: tuple[str, ...]) -> tuple[str, str]:
@@ -73,10 +73,10 @@ def _with_file(network: "Sandbox", number: str, said: dict[str, Any], path: Path
 @sandbox_options
 def react(network: "Sandbox", number: str, message: str, emoji: str, as_json: bool) -> None:
     """Put an emoji under a message of a phone (its id, or latest); an empty one takes it away."""
-    from satchel.cli.sandbox import line
+    from satchel.cli.sandbox_phones import message_line
 
     about = network.react(number, message, emoji)
-    say.json({"message": about}) if as_json else click.echo(line(about))
+    say.json({"message": about}) if as_json else click.echo(message_line(about))
 
 
 COMMANDS = [send, react]
