@@ -3,7 +3,7 @@
 import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,7 +22,10 @@ _numbers = count(1)
 
 @dataclass
 class MediaServer:
-    """`blobs`: by path; `answers`: statuses to give first; `gets`: paths that were asked for; `asked`: messages whose sender was."""
+    """`blobs`: by path; `answers`: statuses to give first; `gets`: paths that were asked for; `asked`: messages whose sender was.
+
+    `meanwhile`: what happens while a blob is on its way.
+    """
 
     url: str = ""
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -30,9 +33,12 @@ class MediaServer:
     gets: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     refuses: int = 200
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def give(self, request: web.Request) -> web.Response:
         self.gets.append(request.path)
+        if self.meanwhile is not None:
+            await self.meanwhile()
         status = self.answers.pop(0) if self.answers else 200
         if status == 200 and request.path not in self.blobs:
             status = 410

@@ -1,17 +1,20 @@
 """Received media that the business asks for once more: fetched beside what else comes, and told of in `media_items`."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from satchel.coreapp.kinds import Downloads
 from satchel.db import settings
 from satchel.domain.errors import Fault
 from satchel.flows import Ports, download, fetch, media_node
 from satchel.upstream.sandbox import retry
 
 from ..conftest import Place
+from .lanes import due
 from .phones import MediaServer, answered, post, with_media
 from .test_inbound import KEY, files, hurry, node, server, told, work
 
@@ -118,6 +121,16 @@ async def test_only_received_media_can_be_asked_for(node: Ports, undownloaded: s
     for wrong in (ours.id, undownloaded, "nonsense", "0" * 36):
         with pytest.raises(Fault, match="leads to no received media"):
             await download.ask(node, wrong)
+
+
+async def test_one_deleted_while_it_comes_leaves_no_file(place: Place, node: Ports, server: MediaServer, undownloaded: str) -> None:
+    await download.ask(node, undownloaded)
+    server.meanwhile = partial(media_node.delete, node, undownloaded)
+    lane = await due(node, "get")
+    await lane.run()
+    assert files(place) == [undownloaded]
+    await Downloads(node).after(lane.item)  # type: ignore[arg-type]
+    assert (await items(node), files(place)) == ([], [])
 
 
 async def test_one_deleted_while_it_is_under_way_is_told_of_to_nobody(place: Place, node: Ports, undownloaded: str) -> None:

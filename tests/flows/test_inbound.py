@@ -460,11 +460,17 @@ async def test_received_media_can_be_deleted_also_before_it_came(place: Place, n
     await media_node.delete(node, media_id)
     await lane.settle(settle)
     await Inbound(node).after(lane.item)  # type: ignore[arg-type]
-    await media_node.bury(node)
     assert (await first(node))["image"]["status"] == "undownloaded"
     assert files(place) == []
     assert await node.db.read(lambda tx: tx.one("SELECT state FROM media")) == ("deleted",)
     assert await node.db.read(lambda tx: tx.one("SELECT count(*) FROM remote")) == (0,)
+
+
+async def test_a_status_of_something_received_is_told_to_nobody(node: Ports) -> None:
+    await post(node, event("m", "text", text="x"))
+    await work(node)
+    await post(node, {"id": "s", "kind": "status", "message": "m", "recipient": PHONE, "status": "delivered", "at": AT})
+    assert [list(body) for body in await told(node)] == [["contacts", "messages"]]
 
 
 async def test_without_a_url_what_was_received_is_kept_unsent(node: Ports) -> None:

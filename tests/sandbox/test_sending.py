@@ -121,7 +121,9 @@ async def test_the_ticks_follow_what_the_node_does(sandbox: Sandbox, node: Node)
 
 
 async def test_one_phones_messages_come_in_order_one_after_the_other(sandbox: Sandbox, node: Node) -> None:
+    node.gate.clear()
     ids = [(await sandbox.from_phone("text", text=str(n)))["id"] for n in range(5)]
+    node.gate.set()
     await node.until(lambda: len(sent(node)) == 5)
     assert [event["message"] for event in sent(node)] == ids
     assert max(len([one for one in post.events if one["kind"] == "message"]) for post in node.posts) == 1
@@ -201,6 +203,9 @@ async def test_a_request_waits_for_the_phone(sandbox: Sandbox, node: Node) -> No
     event = await first(node)
     await sandbox.act("offline")
     assert await ask(sandbox, event) == 200
+    for _ in range(3):
+        await sandbox.from_phone("text", number="12025550112", text="another phone goes on meanwhile")
+    await node.until(lambda: len(sent(node)) == 4)
     assert not any(event["kind"] == "media_retry_answer" for event in node.events)
     await sandbox.act("online")
     assert read(event, await answer(node)).result == "SUCCESS"

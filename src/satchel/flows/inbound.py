@@ -19,7 +19,7 @@ from satchel.db.remotes import Remote
 from satchel.domain.application import concurrency, fetches, webhook_url
 from satchel.domain.errors import RECEIVED_NOT_FETCHED, Fault
 from satchel.domain.incoming import Incoming, body_of
-from satchel.flows import Lease, Ports, Settle, fetch
+from satchel.flows import Lease, Ports, Settle, fetch, media_node
 from satchel.flows.fetch import Missed, Outcome, PutOff
 from satchel.flows.media_node import key_of
 from satchel.observe import metrics
@@ -94,10 +94,10 @@ def broken(ports: Ports, item: Waiting) -> Settle:
 
 
 async def bury(ports: Ports, item: Waiting) -> None:
-    """Media that was deleted while it came leaves nothing behind."""
+    """Media that was deleted while it came leaves nothing behind: until now its message has held it."""
     media_id = item.media_id
-    if media_id is not None and await ports.db.read(lambda tx: media_rows.received(tx, media_id), alone=True) is None:
-        await fetch.drop(ports, media_id)
+    if media_id is not None and await ports.db.read(lambda tx: media_rows.is_going(tx, media_id), alone=True):
+        await media_node.bury(ports)
 
 
 def _again(item: Waiting, remote: Remote, put_off: PutOff) -> Settle:
