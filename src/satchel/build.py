@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +129,21 @@ async def looked_at(settings: Settings) -> AsyncIterator[Looked]:
         yield looked
 
 
+@asynccontextmanager
+async def at_work(settings: Settings) -> AsyncIterator[Ports]:
+    """Ports over database and volume as they are, for a command that works beside a node or without one.
+
+    Raises `SettingsError` where the database is absent or lacks migrations, `Later(VOLUME_MISSING)` where the volume is not the one of
+    this database.
+    """
+    async with looked_at(settings) as looked:
+        if looked.pending:
+            raise SettingsError(f"The database lacks {', '.join(looked.pending)}: run satchel migrate.")
+        if not await looked.volume.present():
+            raise looked.volume.marker.missing()
+        yield replace(_ports(settings, looked.db, looked.volume, "command"), upstream=looked.upstream, egress=looked.egress)
+
+
 def coders() -> dict[str, str | None]:
     """The encoder that makes H.264, AAC and Opus of what is repaired; None where there is none."""
     from satchel.postprocess.coders import available
@@ -181,6 +196,7 @@ def _ports(settings: Settings, db: Database, folder: Folder, name: str) -> Ports
             high_water=settings.volume.high_water,
             wait_for_room=settings.volume.wait_for_room,
             rules=rules,
+            retention=settings.retention,
         ),
         host=name,
     )
@@ -204,11 +220,11 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background work over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, Downloads, Inbound, Links, Messages, Preparations
+    from satchel.coreapp.kinds import Callbacks, CleanUps, Downloads, Inbound, Links, Messages, Preparations
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Inbound, Downloads, Callbacks)]
+    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Inbound, Downloads, Callbacks, CleanUps)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

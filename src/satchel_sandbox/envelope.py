@@ -60,6 +60,12 @@ class Asked(msgspec.Struct, frozen=True):
     numbers: Annotated[list[Number], Meta(max_length=1000)]
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """Messages that the node wants to know about."""
+
+    messages: Annotated[list[MessageId], Meta(max_length=1000)]
+
+
 _decoder = msgspec.json.Decoder(Envelope)
 
 
@@ -79,6 +85,14 @@ def parse_numbers(body: bytes) -> list[str]:
         return msgspec.json.decode(body, type=Asked).numbers
     except (msgspec.DecodeError, RecursionError) as error:
         raise invalid(f"The numbers do not follow the wire page: {error}.") from None
+
+
+def parse_messages(body: bytes) -> list[str]:
+    """The message ids in a request body of wire section 1.8."""
+    try:
+        return msgspec.json.decode(body, type=Sent).messages
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise invalid(f"The messages do not follow the wire page: {error}.") from None
 
 
 def _check(given: Envelope) -> None:

@@ -1,6 +1,6 @@
 """Messages in the network and on phones: their rows. What happens to them, and when, is `delivery.py` and `downloads.py`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import envelope
@@ -48,6 +48,12 @@ def fetched(tx: Tx, message: Message, state: str, reason: str | None = None) -> 
 def needed(tx: Tx, file: str) -> bool:
     """Whether some phone has the bytes of this name."""
     return tx.execute("SELECT 1 FROM message WHERE file = ? AND state = 'downloaded' LIMIT 1", (file,)).fetchone() is not None
+
+
+def downloaded(tx: Tx, ids: Sequence[str]) -> list[str]:
+    """Those of these messages whose phones have their media."""
+    found = "SELECT 1 FROM message WHERE id = ? AND state = 'downloaded'"
+    return [id_ for id_ in ids if tx.execute(found, (id_,)).fetchone() is not None]
 
 
 def unfinished(tx: Tx) -> list[Message]:

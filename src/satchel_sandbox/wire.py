@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from . import envelope, resending
+from . import envelope, messages, resending
 from .copies import Copy
 from .errors import Refusal, invalid
 from .magic import habits
@@ -42,6 +42,7 @@ class Wire:
             Route("/wire/messages/{id:path}/read", self._authorized(self._read), methods=["POST"]),
             Route("/wire/messages/{id:path}/media-retry-request", self._authorized(self._ask), methods=["POST"]),
             Route("/wire/contacts", self._authorized(self._contacts), methods=["POST"]),
+            Route("/wire/downloads", self._authorized(self._downloads), methods=["POST"]),
             Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
             Route("/v/{name}", self._download),
         ]
@@ -88,6 +89,11 @@ class Wire:
         body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
         asked = envelope.parse_numbers(body)
         return reply({"contacts": [{"number": number, "on_network": habits(number).on_network} for number in asked]})
+
+    async def _downloads(self, request: Request) -> Response:
+        body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
+        asked = envelope.parse_messages(body)
+        return reply({"downloaded": await self._network.store.read(lambda tx: messages.downloaded(tx, asked))})
 
     async def _upload(self, request: Request) -> Response:
         kind, token = request.path_params["kind"], request.path_params["token"]

@@ -72,7 +72,9 @@ def test_a_call_lists_what_its_kind_can_answer(method: str, path: str, operation
         wanted |= {"429"}
     if "requestBody" in operation:
         wanted |= {"400", "408", "413"}
-    if path.startswith(("/v1/certificates/", "/v1/media", "/v1/settings/", "/v1/users")) and not path.endswith(("/login", "/logout")):
+    if path.startswith(("/v1/certificates/", "/v1/media", "/v1/services/", "/v1/settings/", "/v1/users")) and not path.endswith(
+        ("/login", "/logout")
+    ):
         wanted |= {"403"}
     if path == MEDIA:
         wanted |= {"404"}

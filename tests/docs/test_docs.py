@@ -106,6 +106,7 @@ def test_application_settings_are_documented() -> None:
     flat = {key: value for key, value in DEFAULTS.items() if not isinstance(value, dict)}
     flat |= {f"webhooks.{key}": DEFAULTS["webhooks"][key] for key in ("alerts", "max_concurrent_requests")}
     flat |= {"media.auto_download": "all"}
+    flat |= {f"garbagecollector_enable.{key}": value for key, value in DEFAULTS["garbagecollector_enable"].items()}
     flat |= {f"webhooks.message.{key}": value for key, value in DEFAULTS["webhooks"]["message"].items()}
     assert documented == {"webhooks.url": "unset", "webhooks.secret": "unset", **{key: str(value).lower() for key, value in flat.items()}}
 

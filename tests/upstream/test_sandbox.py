@@ -369,3 +369,18 @@ async def test_signed_events_are_read_and_others_refused(desk: Desk) -> None:
     assert desk.upstream.events({wire.SIGNATURE: header}, body).events[0].offset == 1.5
     with pytest.raises(Fault):
         desk.upstream.events({wire.SIGNATURE: header}, body + b" ")
+
+
+async def test_the_network_tells_what_phones_have_fetched(desk: Desk) -> None:
+    rendition, path = desk.rendition(b"fetched or not")
+    copy, world = await desk.upstream.put(rendition, path, None), await desk.world()
+    waits = "12025550117"
+    await desk.network.call("POST", "/sandbox/phones", json={"number": waits, "auto_download": False})
+    for number, id_ in ((PHONE, "has"), (waits, "has-not")):
+        placed = Placed("application/pdf", rendition, copy)
+        await desk.upstream.send(Envelope(id_, world, Outgoing(number, "document", "m"), placed))
+        await desk.network.call("GET", f"/sandbox/phones/{number}/messages?wait=5s")
+    assert await desk.upstream.downloaded(["has", "has-not", "nobody's"]) == {"has"}
+    assert await desk.upstream.downloaded([]) == set()
+    with pytest.raises(Fault):
+        await desk.upstream.downloaded(["x"] * 1001)

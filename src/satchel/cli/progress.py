@@ -12,6 +12,27 @@ PATIENCE = 0.5
 """Seconds: a shorter transfer shows nothing, and its command does not import what draws."""
 
 
+class Count:
+    """A number that grows, on one line. `what`: said behind it. Told by `at`."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._said = time.monotonic()
+        self._wanted = sys.stderr.isatty()
+
+    def at(self, number: int) -> None:
+        """So many by now."""
+        if self._wanted and time.monotonic() - self._said > PATIENCE:
+            self._said = time.monotonic()
+            sys.stderr.write(f"\r{number:,} {self._what}")
+            sys.stderr.flush()
+
+    def over(self) -> None:
+        """Wipe the line."""
+        if self._wanted:
+            sys.stderr.write("\r\033[K")
+
+
 class Bar:
     """`total`: bytes. Told of each block by `moved`."""
 

@@ -13,6 +13,8 @@ import rich_click as click
 from satchel import build, mounts
 from satchel.cli import say
 from satchel.cli.options import json_option, node_data_dir
+from satchel.cli.volume_fsck import fsck
+from satchel.cli.volume_gc import gc
 from satchel.domain import room
 from satchel.domain.errors import VOLUME_MISSING, Later
 from satchel.domain.limits import reserve
@@ -27,6 +29,10 @@ WIDTH = 32
 @click.group()
 def volume() -> None:
     """The media volume of this host."""
+
+
+volume.add_command(gc)
+volume.add_command(fsck)
 
 
 @volume.command(epilog="Example: satchel volume df --data-dir /var/lib/satchel")

@@ -5,6 +5,7 @@ Every Coreapp does all of it; each chore may run twice at once.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import structlog
 
 from satchel.db import Tx, brake, callbacks, contacts, downloads, idempotency, lanes, messages, preps, settings, tokens
+from satchel.db import gc_runs as gc_rows
 from satchel.domain.errors import Fault, Later
-from satchel.flows import Ports, beat, media_node, parking, reconcile, room, worlds
+from satchel.flows import Ports, beat, gc_runs, media_node, parking, reconcile, retention, room, worlds
 from satchel.observe.figures import snapshot
 from satchel.observe.metrics import PROCESS
 from satchel.upstream import State
@@ -41,6 +43,7 @@ class Chores:
             group.create_task(_each(SWEEP, self._sweep))
             group.create_task(_each(MEASURE, self._measure))
             group.create_task(_each(LOOK, self._look))
+            group.create_task(_each(SWEEP, self._nightly))
 
     async def leave(self) -> None:
         """Stopped in order: take the beat away."""
@@ -78,6 +81,10 @@ class Chores:
         await reconcile.report_strays(self._ports)
         await reconcile.sweep_renditions(self._ports)
         await reconcile.sweep_parts(self._ports)
+        await retention.evict(self._ports, self._ports.limits.retention.spare_renditions)
+
+    async def _nightly(self) -> None:
+        await gc_runs.nightly(self._ports, time.time())
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
@@ -85,7 +92,7 @@ class Chores:
             await self._ports.db.write(prune, durable=False)
         for name in await self._ports.db.read(messages.asleep):
             await self._arm(name, messages.kind_of(name))
-        for rows in (callbacks, downloads):
+        for rows in (callbacks, downloads, gc_rows):
             for name in await self._ports.db.read(rows.asleep):
                 await self._arm(name, rows.KIND)
         for name in await self._ports.db.read(preps.asleep):

@@ -1,12 +1,13 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
 from satchel.coreapp.leases import Lease
-from satchel.db import Tx, callbacks, downloads, media, messages, preps
+from satchel.db import Tx, callbacks, downloads, gc_runs, media, messages, preps
 from satchel.db import inbound as inbound_rows
 from satchel.domain.application import MOST_CONCURRENT
 from satchel.domain.errors import BUG, Fault
 from satchel.flows import Ports, Settle, Settlement, download, inbound, media_node, parking, send
 from satchel.flows import callbacks as telling
+from satchel.flows import gc_runs as cleaning
 from satchel.flows.steps import Timeline
 
 
@@ -177,3 +178,32 @@ class Callbacks:
 
     def _note_recovery(self) -> None:
         self._recovered = True
+
+
+class CleanUps:
+    """Runs of gc: one lane, so one at a time over all hosts."""
+
+    kind = gc_runs.KIND
+    slots = 1
+    risky = False
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def room(self, tx: Tx) -> None:
+        return None
+
+    def head(self, tx: Tx, lane: str) -> gc_runs.Waiting | None:
+        return gc_runs.head(tx, lane)
+
+    async def work(self, item: gc_runs.Waiting, lease: Lease) -> Settle:
+        return await cleaning.work(self._ports, item, lease)
+
+    def broken(self, item: gc_runs.Waiting, error: Exception) -> Settle:
+        return cleaning.broken(self._ports, item)
+
+    def hopeless(self, item: gc_runs.Waiting) -> Settle:
+        return cleaning.ended(self._ports, item, "This run ended Satchel's worker again and again and is not tried any more.")
+
+    async def after(self, item: gc_runs.Waiting) -> None:
+        """Nobody waits for it."""

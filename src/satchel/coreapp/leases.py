@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +77,24 @@ class Leases:
         if lease.ttl > self._ttl:
             await self._extend(lease)
         return lease, item
+
+    @asynccontextmanager
+    async def alone(self, name: str, kind: str) -> AsyncIterator[Lease | None]:
+        """Hold a lane for work that is none of its items, such as a person's; None while somebody else has it."""
+        began, token = _boot_time(), f"alone/{uuid.uuid4().hex}"
+        lane = await self._db.write(lambda tx: lanes.take(tx, name, kind, token, self._ttl), durable=False)
+        if lane is None:
+            yield None
+            return
+        lease = Lease(lane, self._ttl, began)
+        self._held.add(lease)
+        keeper = asyncio.create_task(self.keep())
+        try:
+            yield lease
+        finally:
+            keeper.cancel()
+            self.drop(lease)
+            await self._db.write(lambda tx: lanes.release(tx, lease.lane, 0.0), durable=False)
 
     def held(self) -> list[Lease]:
         """Every lane in work."""

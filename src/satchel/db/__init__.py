@@ -1,7 +1,7 @@
 """PORT Database: closures of plain SQL over one of two engines. The dialects live in the engines, the statements in a file per noun."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
@@ -10,6 +10,12 @@ from satchel.domain.errors import DATABASE_DOWN, Later
 P = ParamSpec("P")
 T = TypeVar("T")
 Row = tuple[Any, ...]
+
+
+def bound(values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Values for an `IN (…)`: the names to write there, and what they are bound to."""
+    named = {f"v{number}": value for number, value in enumerate(values)}
+    return ", ".join(f":{name}" for name in named), named
 
 
 @dataclass(frozen=True)

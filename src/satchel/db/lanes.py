@@ -95,6 +95,19 @@ def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool | None = False)
     return None if row is None else Claimed(row[0], token, row[1])
 
 
+def take(tx: Tx, name: str, kind: str, token: str, ttl: float) -> Claimed | None:
+    """Lease this one lane, whether or not it is due or there is one yet; None while somebody else has it. Release it as due."""
+    row = tx.one(
+        "INSERT INTO lane (name, kind, run_at, lease, claims) VALUES (:name, :kind, :now + :ttl, :token, 0) ON CONFLICT (name) "
+        "DO UPDATE SET lease = excluded.lease, run_at = excluded.run_at WHERE lane.lease IS NULL OR lane.run_at <= :now RETURNING claims",
+        name=name,
+        kind=kind,
+        token=token,
+        ttl=ttl,
+    )
+    return None if row is None else Claimed(name, token, row[0])
+
+
 def fence(tx: Tx, lane: Claimed) -> bool:
     """Lock the lane's row; False when the lease is no longer ours."""
     return tx.one("SELECT 1 FROM lane WHERE name = :name AND lease = :token {for_update}", name=lane.name, token=lane.token) is not None

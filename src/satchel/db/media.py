@@ -1,12 +1,15 @@
 """Rows of the media table. A file without a row is no media; a row in state `deleting` is one for nobody but accepted sends."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from satchel.db import Tx
+from satchel.db import Tx, bound
 from satchel.db.users import ALIVE
 from satchel.domain.media import Media
 
 COLUMNS = "id, mime, size, sha256, stamp"
+STEP = 60.0
+"""Seconds by which the time of the last use may be behind."""
 
 
 def add(tx: Tx, media: Media, user: str | None, now_net: float, direction: str = "up") -> None:
@@ -64,19 +67,32 @@ def received(tx: Tx, media_id: str) -> tuple[Media, str] | None:
 
 
 def needed(tx: Tx, media_id: str) -> Media | None:
-    """The media as an accepted send sees it: also while it is being deleted."""
-    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state IN ('live', 'deleting')", id=media_id)
+    """The media as an accepted send sees it: also while it is being deleted, and while its file is missed."""
+    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state IN ('live', 'missing', 'deleting')", id=media_id)
     return None if row is None else Media(*row)
 
 
 def use(tx: Tx, media_id: str, now_net: float) -> bool:
-    """Note that a send uses the media, so that no deletion slips in between; False when it is not live."""
-    return tx.run("UPDATE media SET last_used_net = :now_net WHERE id = :id AND state = 'live'", id=media_id, now_net=now_net) == 1
+    """Note that a send uses the media, so that no deletion slips in between; False when it is not live.
+
+    The row is locked in any case. Its time moves on by steps, since a time that stays costs PostgreSQL no index entry, and never back.
+    """
+    return (
+        tx.run(
+            "UPDATE media SET last_used_net = CASE WHEN last_used_net < :now_net - :step THEN :now_net ELSE last_used_net END "
+            "WHERE id = :id AND state = 'live'",
+            id=media_id,
+            now_net=now_net,
+            step=STEP,
+        )
+        == 1
+    )
 
 
 def hide(tx: Tx, media_id: str) -> bool:
-    """Gone for every reader from now on; False when it was there for nobody."""
-    return tx.run("UPDATE media SET state = 'deleting' WHERE id = :id AND state IN ('live', 'undownloaded')", id=media_id) == 1
+    """Gone for every reader from now on; False when there was none. A file that is missed must not come back to life either."""
+    statement = "UPDATE media SET state = 'deleting' WHERE id = :id AND state IN ('live', 'missing', 'undownloaded')"
+    return tx.run(statement, id=media_id) == 1
 
 
 def looked_again(tx: Tx, before: Media, found: Media) -> None:
@@ -107,10 +123,10 @@ def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
 
 
 def others_hold(tx: Tx, media: Media) -> bool:
-    """Whether another media, deleted or not yet, has the same bytes."""
+    """Whether another media, being deleted, missed or there, has the same bytes."""
     return (
         tx.one(
-            "SELECT 1 FROM media WHERE sha256 = :sha256 AND id <> :id AND state IN ('live', 'deleting') LIMIT 1",
+            "SELECT 1 FROM media WHERE sha256 = :sha256 AND id <> :id AND state IN ('live', 'missing', 'deleting') LIMIT 1",
             sha256=media.sha256,
             id=media.id,
         )
@@ -120,9 +136,81 @@ def others_hold(tx: Tx, media: Media) -> bool:
 
 def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
     """Those of these file names that are no media's, or only that of one whose file should be gone."""
-    return [name for name in names if tx.one("SELECT 1 FROM media WHERE id = :id AND state <> 'deleted'", id=name) is None]
+    if not names:
+        return []
+    listed, values = bound(names)
+    known = {row[0] for row in tx.all(f"SELECT id FROM media WHERE id IN ({listed}) AND state <> 'deleted'", **values)}
+    return [name for name in names if name not in known]
 
 
 def buried(tx: Tx, media_id: str) -> None:
     """The file is gone; the id is never used again."""
     tx.run("UPDATE media SET state = 'deleted' WHERE id = :id AND state = 'deleting'", id=media_id)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row that should have a file, or should have it again. `missed`: seconds since it was first missed; None while it was not."""
+
+    id: str
+    state: str
+    stamp: str
+    missed: float | None
+
+
+def kept(tx: Tx, after: str, limit: int = 1000) -> list[Kept]:
+    """The next rows by id."""
+    rows = tx.all(
+        "SELECT id, state, stamp, :now - missed_at FROM media WHERE id > :after AND state IN ('live', 'missing') ORDER BY id LIMIT :limit",
+        after=after,
+        limit=limit,
+    )
+    return [Kept(*row) for row in rows]
+
+
+def missed(tx: Tx, after: str, apart: float, limit: int = 1000) -> list[str]:
+    """The next live rows by id whose files were first missed so many seconds ago."""
+    rows = tx.all(
+        "SELECT id FROM media WHERE missed_at IS NOT NULL AND missed_at <= :now - :apart AND id > :after AND state = 'live' "
+        "ORDER BY id LIMIT :limit",
+        apart=apart,
+        after=after,
+        limit=limit,
+    )
+    return [row[0] for row in rows]
+
+
+def miss(tx: Tx, ids: Sequence[str]) -> list[float]:
+    """There is no file of these: note since when. For each that is still live, how many seconds that has been."""
+    if not ids:
+        return []
+    listed, values = bound(ids)
+    rows = tx.all(
+        f"UPDATE media SET missed_at = coalesce(missed_at, :now) WHERE id IN ({listed}) AND state = 'live' RETURNING :now - missed_at",
+        **values,
+    )
+    return [row[0] for row in rows]
+
+
+def found(tx: Tx, ids: Sequence[str]) -> None:
+    """Their files are there: nothing is missed."""
+    listed, values = bound(ids)
+    tx.run(f"UPDATE media SET missed_at = NULL WHERE id IN ({listed}) AND missed_at IS NOT NULL", **values)
+
+
+def lose(tx: Tx, ids: Sequence[str]) -> int:
+    """Their files are gone until they are found again; how many are marked now."""
+    listed, values = bound(ids)
+    return tx.run(f"UPDATE media SET state = 'missing' WHERE id IN ({listed}) AND state = 'live' AND missed_at IS NOT NULL", **values)
+
+
+def lost(tx: Tx, media_id: str) -> Media | None:
+    """A media whose file is missing."""
+    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state = 'missing'", id=media_id)
+    return None if row is None else Media(*row)
+
+
+def come_back(tx: Tx, media_id: str, stamp: str) -> bool:
+    """The same bytes lie under the name again; False when it was not missing any more."""
+    statement = "UPDATE media SET state = 'live', stamp = :stamp, missed_at = NULL WHERE id = :id AND state = 'missing'"
+    return tx.run(statement, id=media_id, stamp=stamp) == 1

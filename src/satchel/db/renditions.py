@@ -2,10 +2,11 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from satchel.db import Row, Tx
+from satchel.db import Row, Tx, bound
 from satchel.domain.media import Facts, Refusal, Rendition
 
 COLUMNS = "id, source_sha256, media_type, profile, file, mime, size, sha256, media_key, facts, refusal"
@@ -30,8 +31,8 @@ def of_source(tx: Tx, source_sha256: str) -> list[str]:
 def add(tx: Tx, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
     """Keep a result; where another Coreapp was first, its result stands and is answered."""
     tx.run(
-        f"INSERT INTO rendition ({COLUMNS}) VALUES "
-        "(:id, :source, :media_type, :profile, :file, :mime, :size, :sha256, :key, :facts, :refusal) "
+        f"INSERT INTO rendition ({COLUMNS}, spare_at) VALUES (:id, :source, :media_type, :profile, "
+        ":file, :mime, :size, :sha256, :key, :facts, :refusal, CASE WHEN CAST(:file AS text) IS NULL THEN NULL ELSE :now END) "
         "ON CONFLICT (source_sha256, media_type, profile) DO NOTHING",
         id=made.id,
         source=made.source_sha256,
@@ -58,7 +59,11 @@ def move(tx: Tx, rendition: Rendition, file: str) -> bool:
 
 def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
     """Those of these file names that are no rendition's."""
-    return [name for name in names if tx.one("SELECT 1 FROM rendition WHERE file = :file", file=name) is None]
+    if not names:
+        return []
+    listed, values = bound(names)
+    known = {row[0] for row in tx.all(f"SELECT file FROM rendition WHERE file IN ({listed})", **values)}
+    return [name for name in names if name not in known]
 
 
 def forget(tx: Tx, source_sha256: str) -> None:
@@ -69,6 +74,50 @@ def forget(tx: Tx, source_sha256: str) -> None:
         source=source_sha256,
     )
     tx.run("DELETE FROM rendition WHERE source_sha256 = :source", source=source_sha256)
+
+
+def went_out(tx: Tx, rendition_id: str) -> bool:
+    """A network has it, so it is as durable as its media from now on; False when there is none of this id any more."""
+    return tx.run("UPDATE rendition SET spare_at = NULL WHERE id = :id", id=rendition_id) == 1
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A rendition with a file that has not gone out. `size`: bytes; `age`: seconds since it was made."""
+
+    id: str
+    size: int
+    age: float
+    spare_at: float
+
+
+def spares(tx: Tx, before: float, limit: int = 500) -> list[Spare]:
+    """Those made before a time, the newest first."""
+    rows = tx.all(
+        "SELECT id, size, :now - spare_at, spare_at FROM rendition WHERE spare_at IS NOT NULL AND spare_at < :before "
+        "ORDER BY spare_at DESC, id DESC LIMIT :limit",
+        before=before,
+        limit=limit,
+    )
+    return [Spare(*row) for row in rows]
+
+
+def evict(tx: Tx, rendition_id: str) -> str | None:
+    """Forget one that has not gone out and that no accepted message could need; the name of its file, None when it must stay."""
+    row = tx.one(
+        "DELETE FROM rendition WHERE id = :id AND spare_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM media JOIN message "
+        "ON message.media_id = media.id AND message.state = 'waiting' WHERE media.sha256 = rendition.source_sha256) RETURNING file",
+        id=rendition_id,
+    )
+    return None if row is None else str(row[0])
+
+
+def files(tx: Tx, after: str, limit: int = 1000) -> list[tuple[str, str]]:
+    """Ids and files of renditions that have one, in the order of their ids."""
+    rows = tx.all(
+        "SELECT id, file FROM rendition WHERE id > :after AND file IS NOT NULL ORDER BY id LIMIT :limit", after=after, limit=limit
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _read(row: Row) -> Rendition | Refusal:

@@ -19,6 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "sent_status": False,
     "webhooks": {"alerts": False, "max_concurrent_requests": CONCURRENT, "message": dict(ANNOUNCED)},
     "media": {"auto_download": list(KINDS)},
+    "garbagecollector_enable": {"messages": False, "media": False},
+    "db_garbagecollector_enable": False,
 }
 HIDDEN = "********"
 
@@ -35,6 +37,7 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     media = dict(stored.get("media", {}))
     _take(media, _section(patch, "media"), "auto_download", _kinds)
     result["media"] = media
+    result["garbagecollector_enable"] = _collector(stored, patch)
     hooks = _section(patch, "webhooks")
     chosen = dict(stored.get("webhooks", {}))
     for key, read in (("url", _url), ("alerts", _boolean), ("max_concurrent_requests", _concurrent), ("secret", _secret)):
@@ -47,6 +50,11 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     result["webhooks"] = {**chosen, "message": message}
     _take(result, {"sent_status": message.get("sent")}, "sent_status", _boolean)
     return result
+
+
+def collects(stored: dict[str, Any], what: str) -> bool:
+    """Whether `media` or `messages` are cleaned up each night."""
+    return bool(stored.get("garbagecollector_enable", {}).get(what))
 
 
 def webhook_url(stored: dict[str, Any]) -> str | None:
@@ -81,7 +89,29 @@ def shown(stored: dict[str, Any]) -> dict[str, Any]:
     filled = {**DEFAULTS["webhooks"], **hooks, "message": {**DEFAULTS["webhooks"]["message"], **hooks.get("message", {})}}
     if "secret" in filled:
         filled["secret"] = HIDDEN
-    return {**DEFAULTS, **stored, "webhooks": filled, "media": {**DEFAULTS["media"], **stored.get("media", {})}}
+    collector = {**DEFAULTS["garbagecollector_enable"], **stored.get("garbagecollector_enable", {})}
+    return {
+        **DEFAULTS,
+        **stored,
+        "webhooks": filled,
+        "media": {**DEFAULTS["media"], **stored.get("media", {})},
+        "garbagecollector_enable": collector,
+        "db_garbagecollector_enable": collector["messages"],
+    }
+
+
+def _collector(stored: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """`db_garbagecollector_enable` is the older form of its `messages`; where both are given the newer form wins."""
+    chosen = dict(stored.get("garbagecollector_enable", {}))
+    if "db_garbagecollector_enable" in patch:
+        _take(chosen, {"messages": _named(patch, "db_garbagecollector_enable")}, "messages", _boolean)
+    for what in ("messages", "media"):
+        _take(chosen, _section(patch, "garbagecollector_enable"), what, _boolean)
+    return chosen
+
+
+def _named(patch: dict[str, Any], key: str) -> bool | None:
+    return None if patch[key] is None else _boolean(key, patch[key])
 
 
 def _take(into: dict[str, Any], given: dict[str, Any], key: str, read: Callable[[str, Any], Any]) -> None:

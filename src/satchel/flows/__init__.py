@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from satchel.db import Database, Tx
 from satchel.domain.limits import WAIT_FOR_ROOM
 from satchel.domain.plans import Rules
+from satchel.domain.retention import Rule
 from satchel.egress import Egress
 from satchel.postprocess import Transcoder
 from satchel.upstream import Upstream
@@ -20,8 +21,8 @@ T = TypeVar("T")
 class Limits:
     """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends.
 
-    `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn; `rules`: of post-processing.
-    `wait_for_room`: seconds that an accepted message waits for room on the volume.
+    `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn; `rules`: of post-processing;
+    `wait_for_room`: seconds that an accepted message waits for room on the volume; `retention`: of clean-up.
     """
 
     upload: int
@@ -30,6 +31,7 @@ class Limits:
     high_water: float
     rules: Rules
     wait_for_room: float = WAIT_FOR_ROOM
+    retention: Rule = field(default_factory=Rule)
 
 
 class Flights:

@@ -2,10 +2,10 @@
 
 import uuid
 
+from satchel.db import Tx, renditions, settings
 from satchel.db import copies as rows
-from satchel.db import settings
 from satchel.db.copies import StoredCopy
-from satchel.domain.errors import MEDIA_CHANGED, Fault, Later
+from satchel.domain.errors import MEDIA_CHANGED, MEDIA_GONE, Fault, Later
 from satchel.domain.limits import COPY_LIFE, ENCRYPTED_BYTES, encrypted_size
 from satchel.domain.media import Media, Rendition
 from satchel.domain.plans import too_large
@@ -42,12 +42,21 @@ async def _placed(ports: Ports, rendition: Rendition, key: str) -> StoredCopy:
         try:
             placed = await ports.upstream.put(rendition, path, known.address if known else None)
         except Fault as fault:
+            if fault.situation is MEDIA_GONE and rendition.file is not None:  # evicted, or removed by hand, since we found it
+                raise Later(MEDIA_GONE, "What had been made of the file is no longer on the media volume and is made again.") from fault
             if fault.situation is not MEDIA_CHANGED or rendition.file is None:
                 raise
             await ports.volume.delete(key)  # it is ours and damaged: made again at the next try
             raise Later(MEDIA_CHANGED, "What had been made of the file was damaged on the media volume and is made again.") from fault
     copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net)
-    return await ports.db.write(lambda tx: rows.save(tx, copy, rendition.id, name))
+    return await ports.db.write(lambda tx: _saved(tx, copy, rendition, name))
+
+
+def _saved(tx: Tx, copy: StoredCopy, rendition: Rendition, name: str) -> StoredCopy:
+    """Raises `Later` when the rendition was evicted while it went out: it is made again, with another key."""
+    if not renditions.went_out(tx, rendition.id):
+        raise Later(MEDIA_GONE, "What had been made of the file was evicted from the media volume and is made again.")
+    return rows.save(tx, copy, rendition.id, name)
 
 
 async def expire(ports: Ports, copy: StoredCopy) -> None:

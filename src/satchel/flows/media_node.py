@@ -100,15 +100,29 @@ async def delete(ports: Ports, media_id: str) -> None:
     await bury(ports)
 
 
-async def bury(ports: Ports) -> None:
-    """Remove the bytes of deleted media that no accepted message needs. Safe to run at any time, any number of times."""
-    for media in await ports.db.read(rows.unneeded) if await ports.volume.present() else []:
+async def bury(ports: Ports) -> int:
+    """Remove the bytes of deleted media that no accepted message needs; how many. Safe to run at any time, any number of times."""
+    unneeded = await ports.db.read(rows.unneeded) if await ports.volume.present() else []
+    left = set(await _removed(ports, [key_of(media.id) for media in unneeded]))
+    gone = [media for media in unneeded if key_of(media.id) not in left]  # the other rows stay `deleting`, and we come again
+    files = await ports.db.write(partial(_buried, gone=gone)) if gone else []
+    await _removed(ports, [key_of_made(file) for file in files])  # their rows are gone: what stays is swept
+    return len(gone)
+
+
+async def _removed(ports: Ports, keys: list[str]) -> list[str]:
+    """Remove files; those that could not be."""
+    left: list[str] = []
+    why = ""
+    for key in keys:
         try:
-            await ports.volume.delete(key_of(media.id))
-            for file in await ports.db.write(partial(_buried, media=media)):
-                await ports.volume.delete(key_of_made(file))
+            await ports.volume.delete(key)
         except (Later, Fault, OSError) as error:
-            log.warning("not_buried", media_id=media.id, error=str(error))  # the row stays `deleting`, and we come again
+            left.append(key)
+            why = str(error)
+    if left:
+        log.warning("not_buried", count=len(left), some=left[:5], error=why)
+    return left
 
 
 async def capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[bytes]:
@@ -148,18 +162,20 @@ def _publish(tx: Tx, media: Media, said: Upload) -> str:
     return media.id
 
 
-def _buried(tx: Tx, media: Media) -> list[str]:
-    """The id is used up. With the last media of these bytes go their renditions, rows first: the files that are nobody's any more.
+def _buried(tx: Tx, gone: list[Media]) -> list[str]:
+    """The ids are used up. With the last media of some bytes go their renditions, rows first: the files that are nobody's any more.
 
-    One at a time for the same bytes, or two that go at once would each take the other for a holder.
+    One at a time for the same bytes, or two that go at once would each take the other for a holder. Locked in one order by everybody.
     """
-    tx.lock(int(media.sha256[:15], 16))
-    rows.buried(tx, media.id)
-    remotes.forget(tx, media.id)
-    if rows.others_hold(tx, media):
-        return []
-    files = renditions.of_source(tx, media.sha256)
-    renditions.forget(tx, media.sha256)
+    for lock in sorted({int(media.sha256[:15], 16) for media in gone}):
+        tx.lock(lock)
+    files: list[str] = []
+    for media in gone:
+        rows.buried(tx, media.id)
+        remotes.forget(tx, media.id)
+        if not rows.others_hold(tx, media):
+            files += renditions.of_source(tx, media.sha256)
+            renditions.forget(tx, media.sha256)
     return files
 
 

@@ -9,7 +9,7 @@ from satchel.db import Tx
 from satchel.db import media as rows
 from satchel.domain.errors import MEDIA_CHANGED, MEDIA_GONE, Fault, Later
 from satchel.domain.media import Media
-from satchel.flows import Ports
+from satchel.flows import Ports, reconcile
 from satchel.flows.media_node import MEDIA_ID, key_of, sha256_of, unknown
 from satchel.flows.tokens import Claims
 from satchel.volume import Content
@@ -45,6 +45,8 @@ def open_now(ports: Ports, media_id: str, claims: Claims) -> Reading | None:
 
 async def open_media(ports: Ports, media_id: str, media: Media | None) -> Reading:
     """Open a media's own bytes; `media`: what `look_for` found. Raises `Fault(MEDIA_UNKNOWN)` when there is none, or no file."""
+    if media is None:
+        media = await reconcile.revive(ports, media_id) if MEDIA_ID.fullmatch(media_id) else None
     if media is None:
         raise unknown(media_id)
     try:

@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
 
 import structlog
 
 from satchel.db import Database, Tx, renditions
 from satchel.db import media as rows
+from satchel.domain.errors import Fault
+from satchel.domain.media import Media
 from satchel.flows import Ports
+from satchel.flows.media_node import key_of, sha256_of
 from satchel.volume import Entry
 
 log = structlog.get_logger("satchel.flows")
@@ -22,6 +27,33 @@ async def strays_among(db: Database, files: Iterable[Entry], without_row: Withou
     """Those of some files that should have their row by now, and have none."""
     old = {entry.name: entry for entry in files if entry.changed_at < time.time() - SETTLED}
     return [old[name] for name in await db.read(lambda tx: without_row(tx, list(old)))]
+
+
+async def is_back(ports: Ports, media_id: str) -> bool:
+    """Whether the file of a missing media lies there again with the same bytes."""
+    media = await ports.db.read(lambda tx: rows.lost(tx, media_id), alone=True)
+    return media is not None and await _same(ports, media) is not None
+
+
+async def revive(ports: Ports, media_id: str) -> Media | None:
+    """A missing media that is back lives again. None for any other, also for one whose name other bytes have now."""
+    media = await ports.db.read(lambda tx: rows.lost(tx, media_id), alone=True)
+    if media is None or (stamp := await _same(ports, media)) is None:
+        return None
+    if not await ports.db.write(lambda tx: rows.come_back(tx, media_id, stamp)):
+        return None
+    log.info("file_is_back", media_id=media_id, size=media.size)
+    return replace(media, stamp=stamp)
+
+
+async def _same(ports: Ports, media: Media) -> str | None:
+    """The stamp of a media's file where its bytes are those of the row."""
+    try:
+        with closing(await ports.volume.open(key_of(media.id))) as content:
+            same = content.size == media.size and await sha256_of(content) == media.sha256
+            return content.stamp if same else None
+    except Fault:
+        return None
 
 
 async def report_strays(ports: Ports) -> int:

@@ -34,7 +34,7 @@ from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
 from satchel.domain.steps import Step
-from satchel.flows import Lease, Ports, Settle, Settlement, copies, media_node, parking, prepare, reading, statuses
+from satchel.flows import Lease, Ports, Settle, Settlement, copies, media_node, parking, prepare, reading, reconcile, statuses
 from satchel.flows.idempotency import answer_once
 from satchel.flows.parking import FIRST_WAIT, LONGEST_WAIT, Rest
 from satchel.flows.steps import Timeline
@@ -74,7 +74,13 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
             raise Fault(PARAMETER_INVALID, f"{message.type}.provider {message.provider[:64]} is not known here: {where}")
         return message_id
 
-    stands = await ports.db.write(promise)
+    try:
+        stands = await ports.db.write(promise)
+    except Fault as fault:
+        back = fault.situation is MEDIA_UNKNOWN and there and await reconcile.revive(ports, str(message.media_id))
+        if not back:
+            raise
+        stands = await ports.db.write(promise)
     replayed = stands != message_id
     log.info("accepted", message_id=stands, media_id=message.media_id, type=message.type, replayed=replayed)
     return Accepted(stands, replayed)

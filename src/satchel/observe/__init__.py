@@ -13,8 +13,8 @@ from structlog.typing import Processor
 from satchel.observe import requests
 
 
-def set_up() -> None:
-    """Log to stderr from here on; what libraries and Python's warnings say takes the same form."""
+def set_up(level: int = logging.INFO) -> None:
+    """Log to stderr from here on, from a level on; what libraries and Python's warnings say takes the same form."""
     terminal = sys.stderr.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -24,7 +24,7 @@ def set_up() -> None:
     ]
     structlog.configure(
         processors=[*shared, _end(True) if terminal else structlog.processors.JSONRenderer(_line)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr) if terminal else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from satchel import coreapp, db, egress, postprocess, upstream, volume, webapp
-from satchel.domain import passwords, quantities
+from satchel.domain import passwords, quantities, retention
 from satchel.domain.errors import Fault
 from satchel.settings import onprem, words
 from satchel.settings.faults import SettingsError as SettingsError
@@ -29,6 +29,7 @@ SECTIONS: dict[str, type[Any]] = {
     "coreapp": coreapp.Config,
     "postprocess": postprocess.Config,
     "egress": egress.Config,
+    "retention": retention.Rule,
 }
 ADMIN_PASSWORD, ADMIN_PASSWORD_FILE = "SATCHEL_ADMIN_PASSWORD", "SATCHEL_ADMIN_PASSWORD_FILE"
 NO_SECRET = (
@@ -57,6 +58,7 @@ class Settings:
     coreapp: coreapp.Config
     postprocess: postprocess.Config
     egress: egress.Config
+    retention: retention.Rule
     origins: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unknown: str = ""

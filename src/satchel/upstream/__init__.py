@@ -155,3 +155,14 @@ class Asking(Protocol):
 
     def sender_said(self, message: str, source: str, answer: str) -> str:
         """The source as it is after this answer. Raises `Fault(RECEIVED_GONE)` where the sender does not have it."""
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """An upstream that knows what phones have fetched. A receipt would not tell."""
+
+    async def downloaded(self, messages: Sequence[str]) -> set[str]:
+        """Those of these messages whose phones have their media, a thousand at the most.
+
+        Raises `Later(UPSTREAM_DOWN)`, `Fault(UPSTREAM_REFUSED)`.
+        """

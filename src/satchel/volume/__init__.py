@@ -1,7 +1,7 @@
 """PORT Volume: where the bytes lie. Keys are `shared/<media id>` and `renditions/<id>`; what is published is never rewritten."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,11 +73,12 @@ class Space:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file. `size`: bytes; `changed_at`: wall time in seconds."""
+    """What has a name. `size`: bytes; `changed_at`: wall time in seconds; `plain`: a regular file, and no link, folder or pipe."""
 
     name: str
     size: int
     changed_at: float
+    plain: bool = True
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,12 @@ class Volume(Protocol):
 
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
+
+    async def stamps(self, keys: Sequence[str]) -> list[str | None]:
+        """The same of several files, all looked up on the one volume that we know."""
+
+    async def require_removal(self) -> None:
+        """Return when files could be removed now. Raises `Fault(VOLUME_NOT_WRITABLE)` otherwise; needs no room."""
 
     async def try_out(self) -> Trial:
         """Write a small file aside, flush it, rename it and remove it. Raises `Fault(VOLUME_NOT_WRITABLE)` for whatever hinders that."""

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -34,7 +34,7 @@ from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
 from satchel.volume.memory import Memory
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of
-from satchel.volume.reading import File, open_cached, open_regular, stat_cached
+from satchel.volume.reading import File, open_cached, open_regular, stamp_at, stat_cached
 from satchel.volume.trial import try_out
 
 T = TypeVar("T")
@@ -211,6 +211,27 @@ class Folder:
             raise reading_fault(error, key) from error
         return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
+    async def stamps(self, keys: Sequence[str]) -> list[str | None]:
+        try:
+            return await self._in_thread(self._stamps, keys)
+        except OSError as error:
+            await self._in_thread(self._require)
+            raise reading_fault(error, "a file") from error
+
+    def _stamps(self, keys: Sequence[str]) -> list[str | None]:
+        with self.marker.held() as root:
+            return [stamp_at(root, key) for key in keys]
+
+    async def require_removal(self) -> None:
+        await self._in_thread(self._require_removal)
+
+    def _require_removal(self) -> None:
+        self._require()
+        for folder in HOLDING:
+            path = f"{self._at}/{folder}"
+            if os.path.exists(path) and not os.access(path, os.W_OK | os.X_OK):  # says no to a read-only mount, too
+                raise not_writable(OSError(errno.EROFS, "no file can be removed there"), folder)
+
     async def try_out(self) -> Trial:
         await self._in_thread(self._require)
         return await self._in_thread(try_out, self._root, self._root / PARTS)
@@ -365,7 +386,7 @@ def _some(listing: Iterator[os.DirEntry[str]]) -> list[Entry]:
     for entry in islice(listing, BATCH):
         with contextlib.suppress(FileNotFoundError):
             looked = entry.stat(follow_symlinks=False)
-            found.append(Entry(entry.name, looked.st_size, looked.st_mtime))
+            found.append(Entry(entry.name, looked.st_size, looked.st_mtime, stat.S_ISREG(looked.st_mode)))
     return found
 
 

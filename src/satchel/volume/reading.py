@@ -115,6 +115,15 @@ def open_regular(path: Path | str) -> tuple[int, os.stat_result]:
     return fd, found
 
 
+def stamp_at(folder: int, key: str) -> str | None:
+    """The stamp of a regular file below an open folder; None when there is none. Raises what the system says of anything else."""
+    try:
+        found = os.stat(key, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
+
+
 def open_plain(path: Path) -> BinaryIO:
     """A file of the volume, unbuffered. Raises FileNotFoundError for a link, a FIFO or a folder in its place."""
     return os.fdopen(open_regular(path)[0], "rb", buffering=0)

@@ -10,6 +10,7 @@ from satchel.db.hosts import Host
 from satchel.domain import room
 from satchel.domain.errors import Later
 from satchel.flows import Ports
+from satchel.flows.gc_runs import node
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
@@ -68,7 +69,7 @@ def told(cores: list[Host]) -> dict[str, Any]:
     """All Coreapps are equal; the first by name is called the primary master, since old tools look for one."""
     if len(cores) > 1:
         return {
-            _key(core.id): {"gateway_status": _state(core), "role": "coreapp" if number else "primary_master"}
+            node(core.id): {"gateway_status": _state(core), "role": "coreapp" if number else "primary_master"}
             for number, core in enumerate(cores)
         }
     return {"gateway_status": _state(cores[0]) if cores else "disconnected"}
@@ -77,12 +78,6 @@ def told(cores: list[Host]) -> dict[str, Any]:
 def _state(core: Host) -> str:
     said = core.stats.get("upstream")
     return str(said) if said in STATES else "uninitialized"
-
-
-def _key(id_: str) -> str:
-    """`<host>:<container>`; a host's name may have dots itself."""
-    host, *instance = id_.rsplit(".", 3)
-    return f"{host}:{'.'.join(instance)}"
 
 
 class Detail:

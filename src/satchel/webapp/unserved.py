@@ -3,7 +3,6 @@
 UNSERVED = (
     "/v1/account",
     "/v1/certificates/external",
-    "/v1/services",
     "/v1/settings/account/two-step",
     "/v1/settings/backup",
     "/v1/settings/business/profile",

@@ -122,6 +122,10 @@ class Sandbox:
         said: list[bool] = answer.of(numbers)
         return said
 
+    async def downloaded(self, messages: Sequence[str]) -> set[str]:
+        answer: wire.Downloads = _read(await self._call("POST", "/wire/downloads", wire.downloads_json(messages)), wire.Downloads)
+        return set(answer.downloaded)
+
     async def mark_read(self, message: str) -> None:
         await self._call("POST", f"/wire/messages/{quote(message, safe='')}/read", b"")
 

@@ -132,6 +132,17 @@ class Contacts(msgspec.Struct, frozen=True):
         return [said.get(number, False) for number in numbers]
 
 
+def downloads_json(messages: Sequence[str]) -> bytes:
+    """The body that asks which messages' media phones have."""
+    return msgspec.json.encode({"messages": messages})
+
+
+class Downloads(msgspec.Struct, frozen=True):
+    """The answer to it."""
+
+    downloaded: list[str]
+
+
 def refusal(body: bytes) -> Fault | StaleCopy | None:
     """What a 4xx answer means; None when it is nothing that the page names, so worth another try."""
     try:
