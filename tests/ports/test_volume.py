@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import hashlib
 import os
 import socket
@@ -857,3 +858,70 @@ def test_a_link_or_a_fifo_is_not_opened_as_a_file_of_the_volume(tmp_path: Path) 
     for name in ("link", "fifo", "."):
         with pytest.raises(FileNotFoundError):
             open_plain(tmp_path / name)
+
+
+# Several at once
+
+
+async def test_several_stamps_are_those_of_each(volume: Volume, root: Path) -> None:
+    keys = [f"shared/{number}" for number in range(4)]
+    for key in keys[:2]:
+        await volume.put(key, blocks(key.encode()))
+    (root / keys[2]).symlink_to(root / keys[0])
+    (root / "shared" / "folder").mkdir()
+    found = await volume.stamps([*keys, "shared/folder"])
+    assert found == [await volume.stat(keys[0]), await volume.stat(keys[1]), None, None, None]
+    assert None not in found[:2]
+    assert await volume.stamps([]) == []
+
+
+async def test_without_the_marker_there_are_no_stamps_and_nothing_is_removed(volume: Volume, root: Path) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    (root / MARKER).unlink()
+    async with put_off():
+        await volume.stamps([KEY])
+    async with put_off():
+        await volume.remove([KEY])
+    async with put_off():
+        await volume.require_removal()
+    assert published(root) == ["0b5c"]
+
+
+async def test_several_files_are_removed_and_neither_links_followed_nor_folders_entered(volume: Volume, root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"x")
+    await volume.put(KEY, blocks(b"x"))
+    (root / "shared" / "link").symlink_to(outside)
+    (root / "shared" / "folder").mkdir()
+    (root / "shared" / "folder" / "inside").write_bytes(b"x")
+    assert await volume.remove([KEY, "shared/link", "shared/folder", "shared/none"]) == {}
+    assert published(root) == ["folder"]
+    assert outside.exists() and (root / "shared" / "folder" / "inside").exists()
+
+
+async def test_what_cannot_be_removed_is_named_with_the_reason(volume: Volume, root: Path) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    (root / "renditions").rmdir()
+    (root / "renditions").write_bytes(b"in the way")
+    assert await volume.remove(["renditions/r", KEY]) == {"renditions/r": os.strerror(errno.ENOTDIR)}
+    assert published(root) == []
+
+
+async def test_a_listing_tells_files_from_what_took_their_place(volume: Volume, root: Path) -> None:
+    await volume.put(KEY, blocks(b"x"))
+    (root / "shared" / "link").symlink_to(root / KEY)
+    (root / "shared" / "folder").mkdir()
+    os.mkfifo(root / "shared" / "fifo")
+    found = {entry.name: entry.plain async for batch in volume.entries("shared") for entry in batch}
+    assert found == {"0b5c": True, "link": False, "folder": False, "fifo": False}
+
+
+async def test_a_full_volume_lets_files_be_removed_and_a_read_only_one_does_not(
+    volume: Volume, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RESERVE_SHARE", 2.0)
+    await volume.require_removal()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: allowed(path, mode) and not str(path).endswith("renditions"))
+    async with refused(VOLUME_NOT_WRITABLE):
+        await volume.require_removal()

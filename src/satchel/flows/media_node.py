@@ -102,27 +102,24 @@ async def delete(ports: Ports, media_id: str) -> None:
 
 async def bury(ports: Ports) -> int:
     """Remove the bytes of deleted media that no accepted message needs; how many. Safe to run at any time, any number of times."""
-    unneeded = await ports.db.read(rows.unneeded) if await ports.volume.present() else []
-    left = set(await _removed(ports, [key_of(media.id) for media in unneeded]))
+    unneeded = await ports.db.read(rows.unneeded)
+    left = await _removed(ports, [key_of(media.id) for media in unneeded]) if unneeded else set()
     gone = [media for media in unneeded if key_of(media.id) not in left]  # the other rows stay `deleting`, and we come again
     files = await ports.db.write(partial(_buried, gone=gone)) if gone else []
-    await _removed(ports, [key_of_made(file) for file in files])  # their rows are gone: what stays is swept
+    if files:
+        await _removed(ports, [key_of_made(file) for file in files])  # their rows are gone: what stays is swept
     return len(gone)
 
 
-async def _removed(ports: Ports, keys: list[str]) -> list[str]:
+async def _removed(ports: Ports, keys: list[str]) -> set[str]:
     """Remove files; those that could not be."""
-    left: list[str] = []
-    why = ""
-    for key in keys:
-        try:
-            await ports.volume.delete(key)
-        except (Later, Fault, OSError) as error:
-            left.append(key)
-            why = str(error)
+    try:
+        left = await ports.volume.remove(keys)
+    except Later as later:
+        left = dict.fromkeys(keys, later.details)
     if left:
-        log.warning("not_buried", count=len(left), some=left[:5], error=why)
-    return left
+        log.warning("not_buried", count=len(left), some=list(left)[:5], error=next(iter(left.values())))
+    return set(left)
 
 
 async def capped(body: AsyncIterator[bytes], ceiling: int) -> AsyncIterator[bytes]:

@@ -165,6 +165,9 @@ class Volume(Protocol):
     async def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""
 
+    async def remove(self, keys: Sequence[str]) -> dict[str, str]:
+        """Remove several files as `delete` does; those that could not be, with the reason."""
+
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
 

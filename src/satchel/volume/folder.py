@@ -33,7 +33,7 @@ from satchel.mounts import network_kind
 from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
 from satchel.volume.memory import Memory
-from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of
+from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of, unlink
 from satchel.volume.reading import File, open_cached, open_regular, stamp_at, stat_cached
 from satchel.volume.trial import try_out
 
@@ -195,9 +195,22 @@ class Folder:
         except OSError as error:
             raise await self._in_thread(self._write_failed, error, key) from error
 
+    async def remove(self, keys: Sequence[str]) -> dict[str, str]:
+        return await self._in_thread(self._remove, keys)
+
+    def _remove(self, keys: Sequence[str]) -> dict[str, str]:
+        left: dict[str, str] = {}
+        with self.marker.held() as root:
+            for key in keys:
+                try:
+                    unlink(root, key)
+                except OSError as error:
+                    left[key] = error.strerror or str(error)
+        return left
+
     def _unlink(self, key: str) -> None:
-        with self.marker.held() as root, contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            os.unlink(key, dir_fd=root)  # a folder in a file's place is no file of ours
+        with self.marker.held() as root:
+            unlink(root, key)
 
     async def stat(self, key: str) -> str | None:
         try:

@@ -134,6 +134,12 @@ def stamp_of(found: os.stat_result) -> str:
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
 
 
+def unlink(folder: int, key: str) -> None:
+    """Remove a file, or a link in its place, below an open folder. None there, or a folder in its place, is no file of ours."""
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        os.unlink(key, dir_fd=folder)
+
+
 def _sync_folder(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
