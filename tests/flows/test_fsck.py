@@ -76,14 +76,12 @@ async def test_p18_a_file_removed_by_hand_is_marked_once_it_was_missed_twice_ten
 async def test_a_file_that_is_there_again_in_between_starts_anew(ports: Ports, place: Place) -> None:
     media = await upload(ports, b"one")
     path_of(place, media).rename(place.data_dir / "kept")
-    await fsck.check(ports, NOW_LOOKING)
+    await fsck.check(ports, LOOK)
+    await sighted(ports, media, 700)
     (place.data_dir / "kept").rename(path_of(place, media))
     assert (await fsck.check(ports, LOOK)).missing == 0
     path_of(place, media).unlink()
     assert (await fsck.check(ports, Asked(repair=True))).young == 1
-
-
-NOW_LOOKING = Asked(apart=0.0)
 
 
 @pytest.mark.parametrize("way", ["fsck", "read", "send"])

@@ -131,6 +131,17 @@ async def test_a_send_and_a_clean_up_of_one_media_never_both_win(ports: Ports, f
             await send.accept(ports, Outgoing(TO, "document", media.id))
 
 
+async def test_what_is_looked_at_and_what_is_marked_is_judged_each_by_itself(ports: Ports) -> None:
+    old_one, touched, waited_for = await old(ports, b"1"), await upload(ports, b"2"), await upload(ports, b"3")
+    await accepted(ports, waited_for)
+    await unused(ports, waited_for, 400)
+    what = await retention.wanted(ports, RULE)
+    looked = await ports.db.read(partial(retention_rows.look, wanted=what, after=retention_rows.FIRST, limit=10))
+    assert [one.id for one in looked.media] == [old_one.id]
+    ids = [media.id for media in (old_one, touched, waited_for)]
+    assert await ports.db.write(partial(retention_rows.hide, wanted=what, ids=ids)) == [old_one.id]
+
+
 async def test_many_sends_and_clean_ups_at_once_leave_no_message_without_its_file(ports: Ports) -> None:
     media = [await old(ports, f"{number}".encode()) for number in range(20)]
 
