@@ -105,7 +105,8 @@ async def bury(ports: Ports) -> int:
     unneeded = await ports.db.read(rows.unneeded)
     left = await _removed(ports, [key_of(media.id) for media in unneeded]) if unneeded else set()
     gone = [media for media in unneeded if key_of(media.id) not in left]  # the other rows stay `deleting`, and we come again
-    files = await ports.db.write(partial(_buried, gone=gone)) if gone else []
+    # Not durable: what a crash of the machine undoes here is done again.
+    files = await ports.db.write(partial(_buried, gone=gone), durable=False) if gone else []
     if files:
         await _removed(ports, [key_of_made(file) for file in files])  # their rows are gone: what stays is swept
     return len(gone)
