@@ -39,7 +39,7 @@ SQL = (
 
 @dataclass(frozen=True)
 class Population:
-    """A node that is down. `due`: ids spread over all of it."""
+    """A node that is down. `due`: ids of those that came first, as it is where nobody uses media again."""
 
     data: Path
     due: list[str]
@@ -119,7 +119,7 @@ def built(count: int) -> Population:
         asyncio.run(_begin(data))
         print(f"building {count:,} media in {data}", file=sys.stderr)
         _seed(data, ids)
-        whole.write_text(json.dumps(random.Random(7).sample(ids, DUE)))
+        whole.write_text(json.dumps(ids[:DUE]))
     return Population(data, json.loads(whole.read_text()))
 
 

@@ -33,10 +33,13 @@ CALLS = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG).include(
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A Webapp alone."""
+    """A Webapp and a Coreapp, and no network."""
     node = Node(Place(tmp_path_factory.mktemp("made-up"), {"SATCHEL_DATABASE__KIND": "sqlite"}))
     node.start("web")
+    node.start("core")
     eventually(lambda: node.answers("/"), 30.0, lambda: node.log.read_text())
+    ready = f"{node.url}/_satchel/readyz"
+    eventually(lambda: "coreapp" not in node.http.get(ready).json()["lacking"], 30.0, lambda: node.log.read_text())
     yield node
     node.stop_all()
 

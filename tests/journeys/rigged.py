@@ -16,7 +16,7 @@ from typing import Any
 
 NODE_CALLS = {
     "db": {"write"},
-    "volume": {"put", "open", "delete", "stat", "local", "scratch"},
+    "volume": {"put", "open", "delete", "remove", "stat", "local", "scratch"},
     "transcoder": {"probe", "render"},
     "upstream": {"put", "send"},
     "egress": {"call_back"},
