@@ -19,7 +19,11 @@ async def application(door: Door) -> dict[str, Any]:
 
 async def test_defaults(fresh: Door) -> None:
     found = await application(fresh)
-    assert found["webhooks"] == {"max_concurrent_requests": 24, "message": {"sent": False, "delivered": True, "read": True}}
+    assert found["webhooks"] == {
+        "max_concurrent_requests": 24,
+        "alerts": False,
+        "message": {"sent": False, "delivered": True, "read": True},
+    }
     assert found["callback_backoff_delay_ms"] == 3000
 
 
@@ -29,7 +33,7 @@ async def test_a_patch_changes_only_what_it_names_and_ignores_what_nobody_knows(
     await fresh.http.patch(PATH, json={"webhooks": {"message": {"sent": True}}, "callback_backoff_delay_ms": "500"})
     found = await application(fresh)
     told = {"sent": True, "delivered": True, "read": True}
-    assert found["webhooks"] == {"url": "http://10.0.0.1:8080/hook", "max_concurrent_requests": 24, "message": told}
+    assert found["webhooks"] == {"url": "http://10.0.0.1:8080/hook", "max_concurrent_requests": 24, "alerts": False, "message": told}
     assert (found["callback_backoff_delay_ms"], found["sent_status"]) == (500, True)
     assert "contacts_api_rate_limit" not in found
 

@@ -10,10 +10,9 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal, TypeVar, cast
@@ -34,8 +33,8 @@ from satchel.volume import Content, Entry, Scratch, Space, Stored, Trial
 from satchel.volume.marker import Marker
 from satchel.volume.memory import Memory
 from satchel.volume.part import LARGE_BLOCK, WRITE_BLOCK, Part, Place, gathered, stamp_of, unlink
-from satchel.volume.reading import File, open_cached, open_regular, stamp_at, stat_cached
-from satchel.volume.trial import try_out
+from satchel.volume.reading import File, open_cached, open_regular, some_of, stamp_at, stat_cached
+from satchel.volume.trial import require_removal, try_out
 
 T = TypeVar("T")
 HOLDING, PARTS = ("shared", "renditions"), "parts"
@@ -44,7 +43,6 @@ SMALL, LARGE = 128 * 1024, 4 * 1024 * 1024
 STALE_PART = 3600.0
 """Seconds untouched after which a part file is nobody's."""
 THREADS = 8
-BATCH = 500
 PLENTY, LOOK_AGAIN = 64 * 1024 * 1024, 1.0
 """Bytes beside the reserve that are hardly gone within so many seconds: till then small uploads need no look of their own."""
 
@@ -236,14 +234,8 @@ class Folder:
             return [stamp_at(root, key) for key in keys]
 
     async def require_removal(self) -> None:
-        await self._in_thread(self._require_removal)
-
-    def _require_removal(self) -> None:
-        self._require()
-        for folder in HOLDING:
-            path = f"{self._at}/{folder}"
-            if os.path.exists(path) and not os.access(path, os.W_OK | os.X_OK):  # says no to a read-only mount, too
-                raise not_writable(OSError(errno.EROFS, "no file can be removed there"), folder)
+        await self._in_thread(self._require)
+        await self._in_thread(require_removal, [self._root / folder for folder in HOLDING])
 
     async def try_out(self) -> Trial:
         await self._in_thread(self._require)
@@ -256,7 +248,7 @@ class Folder:
         except FileNotFoundError:  # people tidy away `parts`
             return
         with listing:
-            while batch := await self._in_thread(_some, listing):
+            while batch := await self._in_thread(some_of, listing):
                 yield batch
 
     def path(self, key: str) -> str:
@@ -391,16 +383,6 @@ class Folder:
                 _, _, instance = part.name[1:].partition(".")
                 if instance == f"{self._instance}.part" or time.time() - part.stat().st_mtime > STALE_PART:
                     part.unlink()
-
-
-def _some(listing: Iterator[os.DirEntry[str]]) -> list[Entry]:
-    """The next entries of a folder; one that vanishes meanwhile is left out."""
-    found: list[Entry] = []
-    for entry in islice(listing, BATCH):
-        with contextlib.suppress(FileNotFoundError):
-            looked = entry.stat(follow_symlinks=False)
-            found.append(Entry(entry.name, looked.st_size, looked.st_mtime, stat.S_ISREG(looked.st_mode)))
-    return found
 
 
 def _remove(path: Path) -> None:

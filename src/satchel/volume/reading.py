@@ -4,20 +4,25 @@ The kernel says which it is through `openat2` with RESOLVE_CACHED, `cachestat` a
 """
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from satchel.volume import Content
+from satchel.volume import Content, Entry
 from satchel.volume.part import stamp_of
 
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 OPENAT2, RESOLVE_CACHED, AT_FDCWD, CACHESTAT = 437, 0x20, -100, 451
 """System calls have these numbers on every processor."""
+BATCH = 500
+"""Entries of a folder at a time."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _BYTE = bytearray(1)
 
@@ -122,6 +127,16 @@ def stamp_at(folder: int, key: str) -> str | None:
     except FileNotFoundError:
         return None
     return stamp_of(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def some_of(listing: Iterator[os.DirEntry[str]]) -> list[Entry]:
+    """The next entries of a folder; one that vanishes meanwhile is left out."""
+    found: list[Entry] = []
+    for entry in islice(listing, BATCH):
+        with contextlib.suppress(FileNotFoundError):
+            looked = entry.stat(follow_symlinks=False)
+            found.append(Entry(entry.name, looked.st_size, looked.st_mtime, stat.S_ISREG(looked.st_mode)))
+    return found
 
 
 def open_plain(path: Path) -> BinaryIO:

@@ -1,11 +1,13 @@
 """A trial of what a volume in a folder must be able to do. Blocks: call it in a thread."""
 
+import errno
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
-from satchel.domain.errors import VOLUME_NOT_WRITABLE, Fault
+from satchel.domain.errors import VOLUME_NOT_WRITABLE, Fault, not_writable
 from satchel.volume import Trial
 
 
@@ -25,6 +27,13 @@ def try_out(root: Path, parts: Path) -> Trial:
     except OSError as error:
         details = f"{root} cannot be written to ({error.strerror}): check its owner, mount and room"
         raise Fault(VOLUME_NOT_WRITABLE, details) from error
+
+
+def require_removal(folders: Sequence[Path]) -> None:
+    """Raise `Fault(VOLUME_NOT_WRITABLE)` where files could not be removed from one of them. Writes nothing: the disk may be full."""
+    for folder in folders:
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):  # says no to a read-only mount, too
+            raise not_writable(OSError(errno.EROFS, "no file can be removed there"), folder.name)
 
 
 def _written(path: Path) -> tuple[float, int]:
