@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-inbound bench-kit bench-retention behave
+.PHONY: help setup run test test-slow check lint types docs lock bench bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-reupload bench-inbound bench-kit bench-retention behave
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,7 +44,7 @@ types: setup ## mypy --strict
 docs: setup ## the docs are true: links, settings, errors, commands
 	@$(BIN)/python -m pytest -q tests/docs
 
-bench: bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-inbound bench-kit bench-retention ## everything that is measured, one after the other
+bench: bench-http bench-million bench-cold bench-remux bench-encrypt bench-pictures bench-sends bench-reupload bench-inbound bench-kit bench-retention ## everything that is measured, one after the other
 
 bench-http: setup ## ours beside nginx and Synapse in one run; writes the table into docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks.http_peers --write
@@ -75,6 +75,9 @@ bench-inbound: setup ## received pictures a second through a whole satchel dev
 
 bench-retention: setup ## clean-up and fsck with 1,000,000 media; builds them once, in a few minutes
 	@$(BIN)/python -m benchmarks.retention --write
+
+bench-reupload: setup ## a video whose 14 days are over, request until the phone has it, beside a plain download
+	@$(BIN)/python -m benchmarks.reupload --write
 
 behave: setup ## how the Webapp answers early refusals, slow clients, ranges and a SIGTERM, as JSON
 	@$(BIN)/python -m benchmarks.behave

@@ -220,11 +220,11 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background work over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, CleanUps, Downloads, Inbound, Links, Messages, Preparations
+    from satchel.coreapp.kinds import Callbacks, CleanUps, Downloads, Inbound, Links, Messages, Preparations, Renewals
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Inbound, Downloads, Callbacks, CleanUps)]
+    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Renewals, Inbound, Downloads, Callbacks, CleanUps)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

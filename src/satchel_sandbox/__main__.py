@@ -25,9 +25,11 @@ def main() -> int:
             f"The CA file {given.node_ca} is not there: give the PEM file that the node's certificate is checked against.", file=sys.stderr
         )
         return 3
+    from .network import Terms
     from .server import Options, run  # late: --help and wrong usage answer at once
 
-    return run(Options(given.port, given.node, secret, given.data_dir, given.memory, given.node_ca))
+    terms = Terms(life=given.blob_days * 86400.0)
+    return run(Options(given.port, given.node, secret, given.data_dir, given.memory, given.node_ca, terms))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +39,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--node-ca", type=Path, metavar="FILE", help="PEM file to trust when the node speaks https; else the machine's own")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder for everything the network must remember")
     parser.add_argument("--memory", action="store_true", help="remember nothing after the end")
+    parser.add_argument("--blob-days", type=_days, default=14.0, metavar="DAYS", help="how long encrypted blobs live from each send; 14")
     return parser
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= 3650:
+        raise argparse.ArgumentTypeError("give a number of days, more than 0 and at most 3650")
+    return days
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a person does with a phone: switch it, open a chat, read, play, fetch and forget media. One function per action."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from . import conversation, delivery, messages, phone, sending
 from .bodies import Action as Said
@@ -15,11 +16,13 @@ Result = Message | None
 Action = Callable[[Network, str, str | None], Awaitable[Result]]
 
 
-async def act(network: Network, number: str, do: str, message: str | None) -> Result:
-    """Do it; the message it was about, if it was about one."""
+async def act(network: Network, number: str, do: str, message: str | None, to: str | None = None) -> Result:
+    """Do it; the message it was about, if it was about one. `to`: the number that something is forwarded to."""
+    if do == "forward":
+        return await _forward(network, number, message, to)
     action = ACTIONS.get(do)
     if action is None:
-        raise invalid(f"The action {do!r} is unknown: use {', '.join([*ACTIONS, *SENDING])}.")
+        raise invalid(f"The action {do!r} is unknown: use {', '.join([*ACTIONS, *SENDING, 'forward'])}.")
     if message is not None and do not in ABOUT_A_MESSAGE:
         raise invalid(f"The action {do} concerns the whole phone: leave the message out.")
     done = await action(network, number, message)
@@ -34,6 +37,14 @@ async def send(network: Network, number: str, said: Said) -> Message:
     network.outbox.wake()
     network.bells.ring(number)
     return done
+
+
+async def _forward(network: Network, number: str, message: str | None, to: str | None) -> Result:
+    if message is None or to is None:
+        raise invalid("Forwarding needs a message (its id or latest) and the member to, a phone number.")
+    sent = await network.forward(number, message, to)
+    network.bells.ring(sent.phone)
+    return sent
 
 
 async def switch(network: Network, number: str, online: bool) -> None:
@@ -132,6 +143,8 @@ async def _download(network: Network, number: str, message: str | None) -> Resul
         wanted = [one for one in missing if (asked is None or one.seq == asked.seq) and (one.state != "queued" or one.due is not None)]
         for one in wanted:
             messages.queue(tx, one.seq)
+            tx.execute("UPDATE message SET asks = 0 WHERE seq = ?", (one.seq,))
+        wanted = [replace(one, asks=0) for one in wanted]
         return wanted, messages.one(tx, number, asked.id) if asked else None
 
     wanted, found = await network.store.write(run)

@@ -52,6 +52,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mime_type: Mime | None = None
     reply_to: str | None = None
     emoji: str | None = None
+    to: str | None = None
 
 
 class ClockMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

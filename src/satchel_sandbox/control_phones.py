@@ -106,11 +106,14 @@ class PhoneControl:
         if given.do in actions.SENDING:
             sent = await actions.send(self._network, number, given)
             return reply({"message": await self._one_told(number, sent.id)})
-        done = await actions.act(self._network, number, given.do, given.message)
+        to = None if given.to is None else _digits(given.to)
+        done = await actions.act(self._network, number, given.do, given.message, to)
         if done is None:
             return reply({"phone": await self._shown(number)})
-        await self._until(number, wait, lambda tx: messages.one(tx, number, done.id).settled)
-        return reply({"message": await self._one_told(number, done.id)})
+        if done.state in ("server", "lost"):  # forwarded to a phone that does not have it yet
+            return reply({"message": self._told(done, {}, {})})
+        await self._until(done.phone, wait, lambda tx: messages.one(tx, done.phone, done.id).settled)
+        return reply({"message": await self._one_told(done.phone, done.id)})
 
     async def _take_file(self, request: Request) -> Response:
         """Bytes that this phone is to send: named by their SHA-256, so that they can be sent any number of times."""

@@ -1,4 +1,4 @@
-"""Copies on the media server: their rows, addresses and 14 days. The bytes are in `vault.py`.
+"""Copies on the media server: their rows, addresses and 14 days (`world.life`). The bytes are in `vault.py`.
 
 A direct_path is `/v/<token>_<world>.enc?oe=<hex seconds>&oh=<signature>`. Its `oe` is the expiry the copy was born with and stays
 as it is when the 14 days start anew, since the address must keep byte for byte; what counts is the row's `expires`.
@@ -8,14 +8,12 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
 from .errors import Refusal
 from .store import Tx
 from .world import World, load
-
-LIFE_SECONDS = 14 * 24 * 3600
 
 _NAME = re.compile(r"/v/([A-Za-z0-9_-]{43})_(w[0-9a-f]+)\.enc")
 
@@ -49,7 +47,7 @@ def keep(tx: Tx, began_in: str, token: str, kind: str, size: int, now: float) ->
         raise Refusal(503, "world_changed", "The world was reset during this upload: upload again.")
     if copy := find(tx, token, now):
         return refresh(tx, copy, now)
-    expires = now + LIFE_SECONDS
+    expires = now + world.life
     copy = Copy(token, kind, size, address(world, token, int(expires)), expires)
     tx.execute("INSERT OR REPLACE INTO copy VALUES (?, ?, ?, ?, ?)", (copy.token, copy.kind, copy.size, copy.direct_path, copy.expires))
     return copy
@@ -57,13 +55,14 @@ def keep(tx: Tx, began_in: str, token: str, kind: str, size: int, now: float) ->
 
 def refresh(tx: Tx, copy: Copy, now: float) -> Copy:
     """The 14 days start anew."""
-    tx.execute("UPDATE copy SET expires = ? WHERE token = ?", (now + LIFE_SECONDS, copy.token))
-    return Copy(copy.token, copy.kind, copy.size, copy.direct_path, now + LIFE_SECONDS)
+    expires = now + load(tx).life
+    tx.execute("UPDATE copy SET expires = ? WHERE token = ?", (expires, copy.token))
+    return replace(copy, expires=expires)
 
 
 def use(tx: Tx, copy: Copy, now: float) -> None:
     """The same for a message; what was refreshed within the last second stays, so that one media for thousands is one change a second."""
-    if copy.expires < now + LIFE_SECONDS - 1:
+    if copy.expires < now + load(tx).life - 1:
         refresh(tx, copy, now)
 
 
@@ -92,7 +91,7 @@ def at(tx: Tx, direct_path: str, now: float) -> Copy:
         raise Refusal(403, "bad_signature", "The signature does not fit this path: use the whole direct_path, its query included.")
     # An older oe belongs to an earlier life of the same bytes, which ended: its address does not come back to life.
     if copy.expires <= now or oe != parse_qs(urlsplit(copy.direct_path).query)["oe"][0]:
-        raise Refusal(410, "expired", "The 14 days of this encrypted blob are over: upload it again.")
+        raise Refusal(410, "expired", f"The {world.days} days of this encrypted blob are over: upload it again.")
     return copy
 
 

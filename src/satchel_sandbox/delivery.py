@@ -63,10 +63,22 @@ def deliver(tx: Tx, message: Message, now: float) -> Message:
     return replace(message, state=place.state, due=place.due, reason=place.reason)
 
 
+def forward(tx: Tx, given: Envelope, origin: str, now: float) -> Message:
+    """A message from one phone to another, which carries on media where they lie: their 14 days do not start anew."""
+    if not habits(given.to).on_network:
+        raise Refusal(404, "not_on_network", f"Nobody uses the network under the number {given.to}.")
+    to = phone.get(tx, given.to)
+    place = _first_place(tx, to, given, now)
+    message = replace(_insert(tx, given, place, now, origin), origin=origin)
+    if place.delivered:
+        _delivered(tx, to, message, now)
+    return message
+
+
 def read(tx: Tx, by: Phone, message: Message, now: float) -> None:
     """Somebody looks at a message for the first time; the business hears of it if the phone tells."""
     tx.execute("UPDATE message SET read_at = ? WHERE seq = ?", (now, message.seq))
-    if by.read_receipts:
+    if by.read_receipts and message.origin is None:
         events.add_status(tx, message.id, message.phone, "read", now)
 
 
@@ -126,11 +138,12 @@ def _lost() -> Place:
     return Place("lost", reason="the phone has blocked the business")
 
 
-def _insert(tx: Tx, given: Envelope, place: Place, now: float) -> Message:
+def _insert(tx: Tx, given: Envelope, place: Place, now: float, origin: str | None = None) -> Message:
     json = b"" if place.state == "lost" else msgspec.json.encode(given)
     file = _file(given.media) if given.media and json else None
-    values = (given.id, given.to, given.sender, now, json, place.state, place.reason, place.due, file)
-    tx.execute("INSERT INTO message (id, phone, sender, at, envelope, state, reason, due, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    values = (given.id, given.to, given.sender, now, json, place.state, place.reason, place.due, file, origin)
+    columns = "id, phone, sender, at, envelope, state, reason, due, file, origin"
+    tx.execute(f"INSERT INTO message ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     return Message(tx.last_insert_rowid(), given.id, given.to, now, given, place.state, place.reason, place.due, file)
 
 
@@ -148,7 +161,8 @@ def _file(media: Media) -> str:
 
 
 def _delivered(tx: Tx, to: Phone, message: Message, now: float) -> None:
-    events.add_status(tx, message.id, message.phone, "delivered", now)
+    if message.origin is None:  # what a phone forwards is none of the business's
+        events.add_status(tx, message.id, message.phone, "delivered", now)
     if to.chat == phone.ANY_CHAT:
         phone.change(tx, to.number, {"chat": message.envelope.sender})
     if to.reads(message.envelope.sender):

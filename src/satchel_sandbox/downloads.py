@@ -13,6 +13,7 @@ from threading import Event
 from weakref import WeakValueDictionary
 
 from . import copies, files, given, messages
+from .asking import ASKS_AFTER, Asking
 from .bells import Bells
 from .chaos import Chaos
 from .copies import Copy
@@ -34,10 +35,10 @@ _AT_HAND = 10_000  # names to remember
 
 
 class Downloads:
-    """What phones fetch and what they have. A message goes queued -> downloaded or unavailable, each durable."""
+    """What phones fetch and what they have. A message goes queued -> downloaded, requesting or unavailable, each durable."""
 
-    def __init__(self, ports: Ports, chaos: Chaos, bells: Bells, root: Path, durable: bool) -> None:
-        self._ports, self._chaos, self._bells = ports, chaos, bells
+    def __init__(self, ports: Ports, chaos: Chaos, bells: Bells, asking: Asking, root: Path, durable: bool) -> None:
+        self._ports, self._chaos, self._bells, self._asking = ports, chaos, bells, asking
         self._root, self._durable = root, durable
         self.under_way: set[int] = set()  # seqs
         self.then: Callable[[Message], Awaitable[None]] = _nothing  # once a phone has a message's media; may be skipped by a crash
@@ -117,10 +118,9 @@ class Downloads:
     async def _fetch(self, message: Message, at: float) -> None:
         media, name = message.envelope.media, message.file
         assert media is not None and name is not None  # only messages with media are queued
-        if (status := await self._chaos.strike("download")) is not None:
-            await self._became(message, "unavailable", f"chaos: the media server answered {status}")
-            return
         try:
+            if (status := await self._chaos.strike("download")) is not None:
+                raise Refusal(status, "chaos", f"the media server answered {status}")
             async with self._lock(name):
                 if name not in self._at_hand:
                     await self._keep(message, media, at)
@@ -128,7 +128,13 @@ class Downloads:
             # Nothing was awaited since: whoever drops the bytes asks the rows after this has been put down in them.
             await self._ports.store.write(lambda tx: _downloaded(tx, message, media, at))
             await self.then(message)
-        except (Damaged, Refusal) as fault:
+        except Refusal as refusal:
+            if refusal.status in ASKS_AFTER:
+                await self._asking.ask(message, str(refusal))
+            else:
+                await self._became(message, "unavailable", str(refusal))
+            await self.drop([name])
+        except Damaged as fault:
             await self._became(message, "unavailable", str(fault))
             await self.drop([name])
 

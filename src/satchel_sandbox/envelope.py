@@ -66,6 +66,16 @@ class Sent(msgspec.Struct, frozen=True):
     messages: Annotated[list[MessageId], Meta(max_length=1000)]
 
 
+class Answered(msgspec.Struct, frozen=True):
+    """What the node says to a phone that has asked for media again: sealed, or the number of an error."""
+
+    recipient: Number
+    world: str | None = None
+    enc_p: Annotated[bytes, Meta(max_length=4096)] = b""
+    enc_iv: Annotated[bytes, Meta(max_length=64)] = b""
+    error: Annotated[int, Meta(ge=0, le=999)] | None = None
+
+
 _decoder = msgspec.json.Decoder(Envelope)
 
 
@@ -93,6 +103,17 @@ def parse_messages(body: bytes) -> list[str]:
         return msgspec.json.decode(body, type=Sent).messages
     except (msgspec.DecodeError, RecursionError) as error:
         raise invalid(f"The messages do not follow the wire page: {error}.") from None
+
+
+def parse_answered(body: bytes) -> Answered:
+    """The body of wire section 4."""
+    try:
+        given = msgspec.convert({k: v for k, v in msgspec.json.decode(body, type=dict).items() if v is not None}, type=Answered)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise invalid(f"The answer does not follow the wire page: {error}.") from None
+    if given.error is None and not (given.enc_p and given.enc_iv):
+        raise invalid("The answer needs the members enc_p and enc_iv, or the member error.")
+    return given
 
 
 def _check(given: Envelope) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import itertools
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -37,6 +38,11 @@ def envelope(world: str, batch: list[Pending]) -> bytes:
 
 def add_status(tx: Tx, message: str, recipient: str, status: str, at: float) -> None:
     _add(tx, message, {"kind": "status", "message": message, "recipient": recipient, "status": status, "at": at})
+
+
+def add_retry(tx: Tx, message: str, asked: Mapping[str, object]) -> None:
+    """A phone asks for the media of a message again (wire section 4)."""
+    _add(tx, message, {"kind": "media_retry", "message": message, **asked})
 
 
 def add_state(tx: Tx, offset: float) -> None:

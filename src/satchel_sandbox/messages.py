@@ -8,7 +8,7 @@ from .envelope import Envelope
 from .errors import Refusal
 from .store import Tx
 
-_COLUMNS = "seq, id, phone, at, envelope, state, reason, due, file, read_at, played_at"
+_COLUMNS = "seq, id, phone, at, envelope, state, reason, due, file, read_at, played_at, origin, asked_at, asks"
 _SEEN = "state NOT IN ('server', 'lost')"
 _THEIRS = "NOT EXISTS (SELECT 1 FROM mine WHERE mine.seq = message.seq)"
 
@@ -28,6 +28,14 @@ class Message:
     file: str | None = None
     read_at: float | None = None
     played_at: float | None = None
+    origin: str | None = None
+    asked_at: float | None = None
+    asks: int = 0
+
+    @property
+    def sent_as(self) -> str:
+        """The id under which the business knows it: of a forwarded one, the message it came from."""
+        return self.origin or self.id
 
     @property
     def settled(self) -> bool:
@@ -37,12 +45,30 @@ class Message:
 
 def queue(tx: Tx, seq: int) -> None:
     """Its media is to be fetched now."""
-    tx.execute("UPDATE message SET state = 'queued', reason = NULL, due = NULL WHERE seq = ?", (seq,))
+    tx.execute("UPDATE message SET state = 'queued', reason = NULL, due = NULL, asked_at = NULL WHERE seq = ?", (seq,))
 
 
 def fetched(tx: Tx, message: Message, state: str, reason: str | None = None) -> None:
     """What became of the download of a queued message; one that was lost meanwhile stays lost."""
     tx.execute("UPDATE message SET state = ?, reason = ?, due = NULL WHERE seq = ? AND state = 'queued'", (state, reason, message.seq))
+
+
+def asking(tx: Tx, number: str, sent_as: str) -> list[Message]:
+    """A phone's messages for whose media their sender was asked and has not answered, also too late: one, or some that were forwarded."""
+    return _select(
+        tx, "phone = ?1 AND (id = ?2 OR origin = ?2) AND asked_at IS NOT NULL AND state IN ('requesting', 'unavailable')", number, sent_as
+    )
+
+
+def asked_before(tx: Tx, at: float) -> list[Message]:
+    """Messages for whose media their sender was asked at this wall time or before, and whose phone still waits."""
+    return _select(tx, "state = 'requesting' AND asked_at <= ? ORDER BY asked_at, seq", at)
+
+
+def is_known(tx: Tx, number: str, sent_as: str) -> bool:
+    """Whether a phone has a message of this id, or one that was forwarded from it."""
+    found = tx.execute(f"SELECT 1 FROM message WHERE phone = ?1 AND (id = ?2 OR origin = ?2) AND {_SEEN} LIMIT 1", (number, sent_as))
+    return found.fetchone() is not None
 
 
 def needed(tx: Tx, file: str) -> bool:

@@ -6,16 +6,18 @@ Order everywhere: create = bytes, row, promise; destroy = promise, row, bytes. A
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import copies, delivery, files, messages, mine, sending, world
+from . import copies, delivery, files, forwards, messages, mine, phone, sending, world
 from .agenda import Agenda, Ran
+from .asking import PATIENCE, Asking
 from .bells import Bells
 from .chaos import Chaos
 from .clock import Clock
 from .copies import Copy
 from .downloads import Downloads, open_copy
-from .envelope import Envelope
+from .envelope import Answered, Envelope
 from .errors import Refusal, invalid
 from .magic import ECHOES
 from .messages import Message
@@ -32,15 +34,27 @@ _NODE_PATIENCE = 2.0  # seconds a reset or a moved clock waits for the node to t
 _FARTHEST = 200 * 365 * 86400.0  # seconds the clock may be ahead
 
 
+@dataclass(frozen=True)
+class Terms:
+    """`life`: seconds of network time that an encrypted blob lives from each send.
+
+    `patience`: seconds of wall time that a phone waits for the sender of media that are over.
+    """
+
+    life: float = world.LIFE
+    patience: float = PATIENCE
+
+
 class Network:
     """One simulated network. `start` before anything else, `stop` at the end."""
 
-    def __init__(self, ports: Ports, phones_root: Path, durable: bool) -> None:
-        self._ports = ports
+    def __init__(self, ports: Ports, phones_root: Path, durable: bool, terms: Terms) -> None:
+        self._ports, self._terms = ports, terms
         self.store = ports.store
         self.clock, self.chaos, self.bells = Clock(), Chaos(), Bells()
         self.outbox = Outbox(ports.store, ports.poster, self.chaos)
-        self.downloads = Downloads(ports, self.chaos, self.bells, phones_root, durable)
+        self.asking = Asking(ports.store, self.clock, self.outbox, self.bells, terms.patience)
+        self.downloads = Downloads(ports, self.chaos, self.bells, self.asking, phones_root, durable)
         self.agenda = Agenda(ports.store, self.clock, self.downloads, self.outbox, self.bells)
         self.vault, self.resending = ports.vault, Resending(self)
         self.downloads.then = self._fetched
@@ -49,7 +63,7 @@ class Network:
         self._removals: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self.world = await self.store.write(world.load)
+        self.world = await self.store.write(lambda tx: world.begin(tx, self._terms.life))
         self.clock.offset = self.world.offset
         await self._ports.vault.open(self.world.id, self.clock.now())
         # Bytes that are over leave here and at a reset, when no upload can be putting the same bytes back.
@@ -68,7 +82,7 @@ class Network:
     async def _begin(self) -> None:
         self.outbox.restart()
         await self.downloads.start(self.world, self.clock.now())
-        steps = (self.outbox.step, self.agenda.step, self.resending.step)
+        steps = (self.outbox.step, self.agenda.step, self.asking.step, self.resending.step)
         self._tasks += [asyncio.create_task(forever(step)) for step in steps]
         for number in ECHOES:  # what an earlier process had fetched and not answered
             for message in await self.store.read(lambda tx, number=number: messages.of_state(tx, number, "downloaded")):  # type: ignore[misc]
@@ -141,6 +155,24 @@ class Network:
         self.agenda.settle(accepted, now)
         return accepted.at
 
+    async def answered(self, message_id: str, given: Answered) -> None:
+        """Pass on what a sender says to a phone that has asked for media again; the phone alone can open it."""
+        if given.world not in (None, self.world.id):
+            raise Refusal(409, "wrong_world", f"The answer belongs to the world {given.world!r}, which was reset.")
+        now = self.clock.now()
+        for message in await self.asking.answered(message_id, given):
+            if await self.store.read(lambda tx, number=message.phone: phone.get(tx, number).online):  # type: ignore[misc]
+                self.downloads.fetch(message, now)
+        self.agenda.wake()
+
+    async def forward(self, number: str, message_id: str, to: str) -> Message:
+        """A person sends a message on to another phone; the message as it is there."""
+        now = self.clock.now()
+        sent = await self.store.write(lambda tx: forwards.forward(tx, number, message_id, to, now))
+        log.info("message %s is forwarded to %s: %s", sent.id, sent.phone, sent.state)
+        self.agenda.settle(sent, now)
+        return sent
+
     async def download(self, direct_path: str) -> Path:
         """The file behind a direct_path."""
         return await open_copy(self._ports, self.world, direct_path, self.clock.now())
@@ -182,9 +214,10 @@ class Network:
         """Wait until the node has heard everything up to now, and phones have fetched what they were to fetch; but not for long."""
         try:
             async with asyncio.timeout(_NODE_PATIENCE):
+                await self.outbox.told()  # first of all: the node must have learnt the time
                 if with_downloads:
                     await self.downloads.done()
-                await self.outbox.told()
+                    await self.outbox.told()
         except TimeoutError:
             log.warning("the node has not confirmed everything yet; it goes on being told")
 

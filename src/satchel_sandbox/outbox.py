@@ -146,7 +146,8 @@ class Outbox:
 async def within(event: asyncio.Event, seconds: float | None) -> bool:
     """Whether the event came in time."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes together with the event
+            await event.wait()
     except TimeoutError:
         return False
     return True

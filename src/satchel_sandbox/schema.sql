@@ -4,7 +4,8 @@ CREATE TABLE IF NOT EXISTS world (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     id       TEXT NOT NULL,
     "offset" REAL NOT NULL,            -- seconds: network time - wall time
-    key      BLOB NOT NULL             -- signs the query of each direct_path
+    key      BLOB NOT NULL,            -- signs the query of each direct_path
+    life     REAL NOT NULL DEFAULT 1209600  -- seconds that an encrypted blob lives from each send: 14 days unless set
 ) STRICT;
 
 -- One encrypted blob on the media server. The row outlives the bytes: it tells "over" (410) from "unknown" (404).
@@ -38,16 +39,22 @@ CREATE TABLE IF NOT EXISTS message (
     envelope BLOB NOT NULL,            -- JSON as it came over the wire, known members only; empty when the message is lost
     -- server: not on the phone yet; lost: never will be; arrived: on the phone, no media; the others: on the phone, and where its media is
     state    TEXT NOT NULL
-        CHECK (state IN ('server', 'lost', 'arrived', 'queued', 'not_downloaded', 'downloaded', 'unavailable')),
-    reason   TEXT,                     -- why it is unavailable or lost
+        CHECK (state IN ('server', 'lost', 'arrived', 'queued', 'not_downloaded', 'downloaded', 'requesting', 'unavailable')),
+    reason   TEXT,                     -- why it is unavailable, requesting or lost
     due      REAL,                     -- network time at which its next step happens by itself; NULL: at once, or never
     file     TEXT,                     -- the name of its plain bytes below the world's folder of phones; shared by all that got the same
     read_at  REAL,                     -- network time; NULL: unread
-    played_at REAL
+    played_at REAL,
+    origin   TEXT,                     -- of a forwarded one: the business's message it came from, whose sender is asked; NULL: itself
+    asked_at REAL,                     -- wall time at which the sender was asked for the media; NULL: no answer is waited for
+    asks     INTEGER NOT NULL DEFAULT 0  -- how often in a row, since a person or the server last set the download off
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_of_phone ON message (phone, seq);
 CREATE INDEX IF NOT EXISTS message_waiting ON message (phone, due) WHERE state = 'server';
 CREATE INDEX IF NOT EXISTS message_due ON message (due, seq) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS message_origin ON message (origin) WHERE origin IS NOT NULL;
+CREATE INDEX IF NOT EXISTS message_asking ON message (phone, seq) WHERE state = 'requesting';
+CREATE INDEX IF NOT EXISTS message_asked ON message (asked_at) WHERE state = 'requesting';
 CREATE INDEX IF NOT EXISTS message_file ON message (file) WHERE state = 'downloaded';
 
 -- The chat that is open on a phone, as it was when it was opened; no row: nothing was in it, or no chat is open.
@@ -93,4 +100,4 @@ CREATE TABLE IF NOT EXISTS upstream_event (
 CREATE INDEX IF NOT EXISTS upstream_event_lane ON upstream_event (lane, seq);
 CREATE INDEX IF NOT EXISTS upstream_event_head ON upstream_event (seq) WHERE head = 1;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

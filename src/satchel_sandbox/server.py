@@ -10,7 +10,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +23,7 @@ from . import lifeline
 from .control import Control
 from .control_phones import PhoneControl
 from .log import set_up
-from .network import Network
+from .network import Network, Terms
 from .outbox import Poster
 from .ports import Ports
 from .replies import HANDLERS, at_once
@@ -52,6 +52,7 @@ class Options:
     data_dir: Path | None = None
     memory: bool = False
     node_ca: Path | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 def run(options: Options, wrap: Wrap = lambda ports: ports) -> int:
@@ -92,7 +93,7 @@ async def opened(options: Options, wrap: Wrap = lambda ports: ports) -> AsyncIte
     with _listening(options.port) as listener, _folder(options) as folder:
         durable = not options.memory
         engines = Ports(_store(folder, durable), Vault(folder / "vault", durable), _poster(options))
-        network = Network(wrap(engines), folder / "phones", durable)
+        network = Network(wrap(engines), folder / "phones", durable, options.terms)
         try:
             await network.start()
             base = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -33,6 +33,8 @@ def message(found: Message, under_way: bool = False, sent: Mine | None = None) -
         shown |= {"mine": True, "to": envelope.to, "ticks": sent.ticks}
     if envelope.ptt:
         shown["voice"] = True
+    if found.origin is not None:
+        shown["forwarded"] = True
     if envelope.text is not None:
         shown["text"] = envelope.text
     if envelope.template is not None:

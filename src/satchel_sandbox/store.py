@@ -18,6 +18,7 @@ import apsw
 T = TypeVar("T")
 Tx = apsw.Connection  # what a transaction function gets
 
+_UPGRADES = (0, 1)  # user_versions that a script leads on from
 _BATCH = 256  # transactions that may share one commit: where fsync is slow this is what keeps many messages fast
 
 
@@ -115,8 +116,8 @@ def _lay_out(db: Tx) -> None:
     """Make the tables, or bring those of an earlier version to the present form, whole or not at all."""
     script = _script("schema.sql")
     version, tables = (next(db.execute(question))[0] for question in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"))
-    if tables and not version:
-        before, after = _script("upgrade.sql").split("----\n")
+    if tables and version in _UPGRADES:
+        before, after = _script(f"upgrade_{version}.sql").split("----\n")
         script = before + script + after
     db.execute(f"BEGIN IMMEDIATE; {script}; COMMIT")
 

@@ -41,6 +41,7 @@ class Wire:
             Route(INTAKE, self.intake, methods=["POST"]),
             Route("/wire/messages/{id:path}/read", self._authorized(self._read), methods=["POST"]),
             Route("/wire/messages/{id:path}/media-retry-request", self._authorized(self._ask), methods=["POST"]),
+            Route("/wire/messages/{id:path}/media-retry", self._authorized(self._retried), methods=["POST"]),
             Route("/wire/contacts", self._authorized(self._contacts), methods=["POST"]),
             Route("/wire/downloads", self._authorized(self._downloads), methods=["POST"]),
             Route("/mms/{kind}/{token}", self._authorized(self._upload), methods=["POST"]),
@@ -83,6 +84,12 @@ class Wire:
     async def _ask(self, request: Request) -> Response:
         body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
         await self._network.resending.ask(request.path_params["id"], resending.read(body))
+        return reply({})
+
+    async def _retried(self, request: Request) -> Response:
+        await self._network.chaos.refuse("dispatch")
+        body = b"".join([block async for block in _capped(request, LARGEST_ENVELOPE)])
+        await self._network.answered(request.path_params["id"], envelope.parse_answered(body))
         return reply({})
 
     async def _contacts(self, request: Request) -> Response:

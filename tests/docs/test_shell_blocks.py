@@ -114,7 +114,7 @@ def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     listed = re.findall(r" image/jpeg .*  (downloaded|not_downloaded|unavailable)\b", reader.printed)
     theirs = ["downloaded", "not_downloaded", "downloaded"]
     mine = ["downloaded", "downloaded"]
-    assert listed == [*theirs, *mine, "not_downloaded", "unavailable", "downloaded"]
+    assert listed == [*theirs, *mine, "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
     assert "👍" in reader.printed
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
     assert "[PLAIN] Your bill for October, with everything in it" in reader.printed
@@ -135,3 +135,11 @@ def test_p23_p24_p25_albums_form_and_do_not_form_as_their_page_says(reader: Read
     assert "which has a caption" in " ".join(second.split())
     assert ("chat with 12025550100: open" in open_, open_.count("▦ image"), "album of" in open_) == (True, 4, False)
     assert ("album of 4 images" in again, "unread" in again) == (True, False)
+
+
+def test_p14_p15_the_14_days_pass_as_their_page_says(reader: Reader) -> None:
+    reader.paste("docs/explanation/fourteen-days.md")
+    listed = [line.split()[-2] for line in reader.printed.splitlines() if " image/jpeg " in line]
+    assert listed == ["downloaded", "not_downloaded", "downloaded", "not_downloaded", "unavailable", "unavailable"]
+    assert reader.printed.count("exit code 6") == 2
+    assert reader.printed.count("media_requested") == 4  # one in the first show, three in the second

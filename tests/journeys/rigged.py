@@ -18,7 +18,7 @@ NODE_CALLS = {
     "db": {"write"},
     "volume": {"put", "open", "delete", "remove", "stat", "local", "scratch"},
     "transcoder": {"probe", "render"},
-    "upstream": {"put", "send"},
+    "upstream": {"put", "send", "renew"},
     "egress": {"call_back"},
 }
 

@@ -96,6 +96,7 @@ class Node:
             "SATCHEL_ADMIN_PASSWORD": PASSWORD,
             "SATCHEL_COREAPP__LEASE_TTL": lease_ttl,
         }
+        self.own: dict[str, str] = {}  # settings of parts that are started from now on
         self.log = place.data_dir / "processes.log"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx2.Client(timeout=20.0, trust_env=False)
@@ -114,6 +115,7 @@ class Node:
             trapped = ["-m", "tests.journeys.rigged", role, f"127.0.0.1:{self.port}", data]
         environ = {
             **self._environ,
+            **self.own,
             **({"SATCHEL_TEST_KILL": kill} if kill else {}),
             **({"SATCHEL_TEST_CALLS": str(calls)} if calls else {}),
         }
@@ -197,6 +199,18 @@ class Node:
 
         eventually(settled, timeout, lambda: f"{count} wanted, found {self.phone(number)}; {self.log.read_text()[-3000:]}")
         return self.phone(number)
+
+    def act(self, number: str, do: str, message: str | None = None, wait: str = "20s", **members: str) -> Json:
+        """What a person does with a phone: the message it was about, its media at rest, or the phone."""
+        body = {"do": do, **({"message": message} if message else {}), **members}
+        answer = self.http.post(f"{self.sandbox_url}/sandbox/phones/{number}/actions", params={"wait": wait}, json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        done: Json = next(iter(answer.json().values()))
+        return done
+
+    def advance(self, duration: str) -> None:
+        answer = self.http.put(f"{self.sandbox_url}/sandbox/clock", json={"advance": duration})
+        assert answer.status_code == 200, answer.text
 
     def received(self, number: str, message_id: str = "latest") -> bytes:
         answer = self.http.get(f"{self.sandbox_url}/sandbox/phones/{number}/messages/{message_id}/media")

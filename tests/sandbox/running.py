@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from satchel_sandbox.network import Terms
 from satchel_sandbox.server import Options, opened
 
 from .crypt import Sealed, seal
@@ -121,9 +122,9 @@ def envelope(message_id: str, media: Json | None, to: str = PHONE, **members: An
 
 
 @contextlib.asynccontextmanager
-async def running(node: str, data_dir: Path | None = None) -> AsyncIterator[Sandbox]:
+async def running(node: str, data_dir: Path | None = None, **terms: float) -> AsyncIterator[Sandbox]:
     """A sandbox in this process; in memory unless it is given a folder."""
-    options = Options(0, node, SECRET, data_dir, memory=data_dir is None)
+    options = Options(0, node, SECRET, data_dir, memory=data_dir is None, terms=Terms(**terms))
     async with opened(options) as (server, listener), aiohttp.ClientSession() as session:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:

@@ -36,11 +36,11 @@ async def test_dispatch_fails_and_stores_nothing(sandbox: Sandbox) -> None:
 
 
 async def test_downloads_fail_for_phones_and_for_anybody(sandbox: Sandbox) -> None:
-    await chaos(sandbox, download={"fail": 1.0, "code": 404})
+    await chaos(sandbox, download={"fail": 1.0})
     message = await sandbox.deliver("m")
     (shown,) = await sandbox.messages()
-    assert (shown["media"]["state"], shown["media"]["reason"]) == ("unavailable", "chaos: the media server answered 404")
-    assert (await sandbox.bytes(message["media"]["direct_path"]))[0] == 404
+    assert (shown["media"]["state"], shown["media"]["reason"]) == ("unavailable", "chaos: the media server answered 503")
+    assert (await sandbox.bytes(message["media"]["direct_path"]))[0] == 503
     await chaos(sandbox)
     assert (await sandbox.act("download", "m"))["message"]["media"]["state"] == "downloaded"
 

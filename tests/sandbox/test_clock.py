@@ -29,12 +29,12 @@ async def test_what_is_due_runs_in_the_order_of_its_time(sandbox: Sandbox, node:
     assert ran == steps
     # As of their time the copies of one and two were alive, and late's was not.
     assert [await sandbox.state(name, SLOW) for name in ("one", "two")] == ["downloaded", "downloaded"]
-    assert await sandbox.state("late", LATE) == "unavailable"
+    assert await sandbox.state("late", LATE) == "requesting"
     # The answer came after the node had everything.
     at = {event["message"]: event["at"] for event in node.events if event.get("status") == "delivered" and event["message"] != "late"}
     sent = {event["message"]: event["at"] for event in node.events if event.get("status") == "sent"}
     assert {name: at[name] - sent[name] for name in at} == {"one": pytest.approx(30), "two": pytest.approx(30)}
-    assert node.events[-1]["status"] == "delivered"
+    assert [event["kind"] for event in node.events if event.get("message") == "late"] == ["status", "status", "media_retry"]
     assert [event["kind"] for event in node.events if event["kind"] == "state"] == ["state"] * 3
 
 

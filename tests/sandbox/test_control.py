@@ -144,7 +144,7 @@ async def test_a_restart_remembers(node: Node, tmp_path: Path) -> None:
 
 async def test_an_encrypted_blob_removed_by_hand(node: Node, tmp_path: Path) -> None:
     sealed = seal(plaintext(5000))
-    async with running(node.url, tmp_path) as sandbox:
+    async with running(node.url, tmp_path, patience=0.1) as sandbox:
         _, copy = await sandbox.upload(sealed)
         (file,) = tmp_path.glob("vault/*/*.enc")
         file.unlink()

@@ -46,13 +46,13 @@ async def test_0104_takes_text_but_no_media(sandbox: Sandbox) -> None:
     await sandbox.text("t", to=number(104))
 
 
-async def test_0105_fetches_after_15_days_and_finds_nothing(sandbox: Sandbox, node: Node) -> None:
+async def test_0105_fetches_after_15_days_and_has_to_ask(sandbox: Sandbox, node: Node) -> None:
     await sandbox.deliver("m", to=number(105))
     assert [message["media"]["state"] for message in await sandbox.messages(number=number(105))] == ["not_downloaded"]
     await node.until(lambda: node.statuses("m") == ["sent", "delivered"])
     assert await sandbox.advance("14d") == []
     assert await sandbox.advance("1d") == [("download", "m")]
-    assert await sandbox.state("m", number(105)) == "unavailable"
+    assert await sandbox.state("m", number(105)) == "requesting"
 
 
 async def test_0105_fetches_what_was_sent_again_meanwhile(sandbox: Sandbox) -> None:

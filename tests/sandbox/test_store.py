@@ -69,6 +69,23 @@ INSERT INTO upstream_event (id, lane, body) VALUES ('e1', 'a', x'31'), ('e2', 'b
 """
 
 
+SECOND_LAYOUT = """
+CREATE TABLE world (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, "offset" REAL NOT NULL, key BLOB NOT NULL) STRICT;
+CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, phone TEXT NOT NULL, sender TEXT NOT NULL, at REAL NOT NULL,
+    envelope BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('server', 'lost', 'arrived', 'queued', 'not_downloaded', 'downloaded', 'unavailable')),
+    reason TEXT, due REAL, file TEXT, read_at REAL, played_at REAL) STRICT;
+CREATE INDEX message_of_phone ON message (phone, seq);
+CREATE INDEX message_waiting ON message (phone, due) WHERE state = 'server';
+CREATE INDEX message_due ON message (due, seq) WHERE due IS NOT NULL;
+CREATE INDEX message_file ON message (file) WHERE state = 'downloaded';
+INSERT INTO world VALUES (1, 'w1', 5.0, x'00');
+INSERT INTO message VALUES (7, 'a', '12025550111', '1202', 1.0,
+    CAST('{"id":"a","to":"12025550111","from":"1202","type":"text","text":"x"}' AS BLOB), 'unavailable', 'why', NULL, 'f', 3.0, NULL);
+PRAGMA user_version = 1;
+"""
+
+
 async def test_a_file_of_the_first_layout_is_brought_to_the_present_one(tmp_path: Path) -> None:
     old = apsw.Connection(str(tmp_path / "db"))
     old.execute(FIRST_LAYOUT)
@@ -80,6 +97,19 @@ async def test_a_file_of_the_first_layout_is_brought_to_the_present_one(tmp_path
         found = [arrived, await store.read(lambda tx: messages.next_due(tx, 9.0))]
         assert [(message.id, message.state, message.due) for message in found if message] == [("a", "arrived", None), ("b", "server", 2.0)]
         assert [phone.number for phone, *_ in await store.read(phones.listing)] == ["12025550111"]
+        await store.close()
+
+
+async def test_a_file_of_the_second_layout_is_brought_to_the_present_one(tmp_path: Path) -> None:
+    old = apsw.Connection(str(tmp_path / "db"))
+    old.execute(SECOND_LAYOUT)
+    old.close()
+    for _ in range(2):
+        store = Store(tmp_path / "db")
+        found = await store.read(lambda tx: messages.one(tx, "12025550111", "a"))
+        assert (found.seq, found.state, found.reason, found.read_at, found.asked_at, found.asks) == (7, "unavailable", "why", 3.0, None, 0)
+        assert (await store.read(world.load)).life == world.LIFE
+        await store.write(lambda tx: tx.execute("UPDATE message SET state = 'unavailable'").fetchall())
         await store.close()
 
 

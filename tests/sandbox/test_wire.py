@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from satchel_sandbox.copies import LIFE_SECONDS
+from satchel_sandbox.world import LIFE
 
 from .crypt import Sealed, plaintext, seal
 from .node import Node
@@ -104,7 +104,7 @@ async def test_download_refusals(sandbox: Sandbox) -> None:
 async def test_expiry_on_network_time(sandbox: Sandbox, node: Node) -> None:
     sealed = seal(b"fourteen days")
     _, copy = await sandbox.upload(sealed)
-    await sandbox.call("PUT", "/sandbox/clock", json={"advance": f"{LIFE_SECONDS - 60}s"})
+    await sandbox.call("PUT", "/sandbox/clock", json={"advance": f"{LIFE - 60}s"})
     assert (await sandbox.bytes(copy["direct_path"]))[0] == 200
     message = envelope("in-time", sealed.media(copy["direct_path"]))
     assert (await sandbox.send(message))[0] == 200  # which starts the 14 days anew

@@ -161,3 +161,15 @@ def test_a_sidecar_covers_the_iv_and_the_mac_window_by_window(length: int) -> No
 
 def test_pictures_and_documents_have_no_sidecar() -> None:
     assert encrypt(io.BytesIO(b"x"), io.BytesIO(), "image", KEY).sidecar is None
+
+
+@pytest.mark.parametrize("size", [0, 17, BLOCK, 5 * BLOCK + 3])
+@pytest.mark.parametrize("media_type", ["image", "video"])
+def test_what_is_known_of_a_blob_is_not_found_out_again(media_type: str, size: int) -> None:
+    first, again = io.BytesIO(), io.BytesIO()
+    sealed = encrypt(io.BytesIO(plaintext(size)), first, media_type, KEY, size)
+    known = encryption.Sealed(b"", sealed.file_enc_sha256, sealed.file_length, sealed.sidecar)
+    assert encrypt(io.BytesIO(plaintext(size)), again, media_type, KEY, size, known) == sealed
+    assert again.getvalue() == first.getvalue()
+    other = encrypt(io.BytesIO(plaintext(size + 1)), io.BytesIO(), media_type, KEY, size, known)
+    assert other.file_sha256 != sealed.file_sha256  # by which a caller tells

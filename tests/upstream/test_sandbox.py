@@ -5,9 +5,10 @@ import hashlib
 import os
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,11 +16,21 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from satchel.domain.errors import MEDIA_CHANGED, UPSTREAM_DOWN, UPSTREAM_REFUSED, VOLUME_FULL, WORLD_RESET, Fault, Later
+from satchel.domain.errors import (
+    BAD_REQUEST,
+    MEDIA_CHANGED,
+    MESSAGE_UNKNOWN,
+    UPSTREAM_DOWN,
+    UPSTREAM_REFUSED,
+    VOLUME_FULL,
+    WORLD_RESET,
+    Fault,
+    Later,
+)
 from satchel.domain.media import Rendition
 from satchel.domain.messages import Outgoing
-from satchel.upstream import Config, Copy, Envelope, Placed, StaleCopy
-from satchel.upstream.sandbox import IN_MEMORY, Sandbox, wire
+from satchel.upstream import Config, Copy, Envelope, Placed, StaleCopy, Unrenewed
+from satchel.upstream.sandbox import IN_MEMORY, Sandbox, retry, wire
 from satchel.volume.folder import Folder
 from satchel.volume.reading import open_plain
 
@@ -169,6 +180,79 @@ async def test_a_known_copy_that_the_network_lost_is_put_again(desk: Desk) -> No
     await desk.upstream.send(envelope(rendition, again))
     await desk.network.messages()
     assert await on_phone(desk, "m1") == b"lost"
+
+
+@pytest.mark.parametrize("size", [100, 6 * MEBIBYTE])
+async def test_force_mends_what_the_network_believes_to_have(desk: Desk, size: int) -> None:
+    rendition, path = desk.rendition(os.urandom(size), "video")
+    first = await desk.upstream.put(rendition, path, None)
+    before = set(desk.vault.rglob("*.enc"))
+    (blob,) = [file for file in before if file.stem == msgspec.json.decode(first.address, type=wire.Address).token]
+    whole = blob.read_bytes()
+    blob.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    assert (await desk.upstream.put(rendition, path, first.address)).address == first.address
+    assert blob.read_bytes() != whole
+    assert (await desk.upstream.put(rendition, path, first.address, force=True)).address == first.address
+    assert blob.read_bytes() == whole
+
+
+@pytest.mark.parametrize("media_type", ["image", "video"])
+async def test_an_expired_copy_is_put_again_as_the_same_blob_at_another_address(desk: Desk, media_type: str) -> None:
+    rendition, path = desk.rendition(os.urandom(3 * MEBIBYTE + 5), media_type)
+    first = await desk.upstream.put(rendition, path, None)
+    await desk.network.call("PUT", "/sandbox/clock", json={"advance": "15d"})
+    again = await desk.upstream.put(rendition, path, first.address)
+    before, after = (msgspec.json.decode(copy.address, type=wire.Address) for copy in (first, again))
+    assert before.direct_path != after.direct_path
+    assert (before.token, before.sidecar, before.file_length) == (after.token, after.sidecar, after.file_length)
+    path.write_bytes(b"other bytes")
+    await desk.network.call("PUT", "/sandbox/clock", json={"advance": "15d"})
+    with pytest.raises(Fault) as refused:
+        await desk.upstream.put(rendition, path, again.address)
+    assert refused.value.situation is MEDIA_CHANGED
+
+
+async def test_p15_a_phones_request_is_read_and_answered(desk: Desk) -> None:
+    rendition, path = desk.rendition(b"after 14 days", "image")
+    first = await desk.upstream.put(rendition, path, None)
+    await desk.network.phone(auto_download=False)
+    await desk.upstream.send(envelope(rendition, first))
+    await desk.network.call("PUT", "/sandbox/clock", json={"advance": "15d"})
+    failed = msgspec.json.decode(first.address, type=wire.Address).direct_path
+    sealed = retry.seal_request(rendition.media_key, "m1")
+    posted = {"id": "e", "kind": "media_retry", "message": "m1", "recipient": PHONE, "direct_path": failed, "at": 5.0}
+    body = {**posted, "enc_p": b64encode(sealed.enc_p).decode(), "enc_iv": b64encode(sealed.enc_iv).decode()}
+    request = wire.read_events(msgspec.json.encode({"world": await desk.world(), "events": [body]})).events[0].request
+    assert request is not None
+    assert (request.message, request.recipient, request.asked_net) == ("m1", PHONE, 5.0)
+    assert desk.upstream.opens(request, rendition.media_key)
+    assert not desk.upstream.opens(request, bytes(32))
+    assert desk.upstream.names(request, first.address)
+    again = await desk.upstream.put(rendition, path, first.address)
+    assert not desk.upstream.names(request, again.address)
+    await desk.network.act("download", "m1", wait="0s")
+    while await desk.network.state("m1") != "requesting":  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await desk.upstream.renew(request, rendition.media_key, again)
+    await desk.network.messages()
+    assert await on_phone(desk, "m1") == b"after 14 days"
+    for answer in (again, *Unrenewed):  # nobody listens any more, and that is no error
+        await desk.upstream.renew(request, None if answer is Unrenewed.GONE else rendition.media_key, answer)
+    with pytest.raises(Fault) as unknown:
+        await desk.upstream.renew(replace(request, recipient="12025550199"), None, Unrenewed.GONE)
+    assert unknown.value.situation is MESSAGE_UNKNOWN
+
+
+@pytest.mark.parametrize("wrong", [{}, {"enc_p": "?"}, {"enc_iv": "AAAA"}, {"enc_p": "é"}, {"direct_path": 5}, {"message": None}])
+def test_requests_that_are_none_open_for_nobody(wrong: dict[str, Any]) -> None:
+    body = {"id": "e", "kind": "media_retry", "message": "m1", "recipient": PHONE, **wrong}
+    try:
+        request = wire.read_events(msgspec.json.encode({"world": "w", "events": [body]})).events[0].request
+    except Fault as fault:
+        assert fault.situation is BAD_REQUEST
+        return
+    assert request is not None
+    assert not wire.opens(request, bytes(32))
 
 
 async def test_the_same_bytes_and_key_are_the_same_copy(desk: Desk) -> None:

@@ -57,6 +57,7 @@ class Options:
     data_dir: Path
     secret: str
     own: tls.Own | None = None
+    blob_days: int = 14
 
     @property
     def url(self) -> str:
@@ -83,9 +84,12 @@ class Options:
 @node_data_dir
 @click.option("--webhook", metavar="URL", help="Set webhooks.url at this start.")
 @click.option("--https", is_flag=True, help="Speak https with a certificate that is made once and kept in the data directory.")
-def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None, https: bool) -> None:
+@click.option(
+    "--blob-days", type=click.IntRange(1, 3650), default=14, show_default=True, help="How long the network keeps media, from each send."
+)
+def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None, https: bool, blob_days: int) -> None:
     """Start a whole node and a simulated network to try it on. Ctrl-C stops everything."""
-    options = Options(port, sandbox_port or port + 1, data_dir.absolute(), secrets.token_hex(32))
+    options = Options(port, sandbox_port or port + 1, data_dir.absolute(), secrets.token_hex(32), blob_days=blob_days)
     with say.configuration_errors():
         settings = load(options.data_dir, options.environ())
         _refuse_own_certificate(settings, https)
@@ -180,6 +184,7 @@ def _supervise(settings: Settings, options: Options, started: Started) -> None:
     data = str(options.data_dir)
     trust = ["--node-ca", str(options.ca)] if options.ca else []
     sandbox = ["--port", str(options.sandbox_port), "--data-dir", f"{data}/sandbox", "--node", options.url, *trust]
+    sandbox += ["--blob-days", str(options.blob_days)]
     web = ["--bind", f"127.0.0.1:{options.port}", "--data-dir", data, *(options.own.flags() if options.own else [])]
     children = [
         Child("sandbox", ["satchel_sandbox", *sandbox]),

@@ -12,6 +12,8 @@ from satchel.domain.quantities import shown_bytes
 if TYPE_CHECKING:
     from satchel.client.sandbox import Sandbox
 
+PATIENCE = "40s"
+"""For media to arrive: longer than a phone waits for a sender whom it asks to upload them again."""
 WHOLE = {
     "open": "Open the chat with whoever wrote last: everything in it is read, and what comes until it is left.",
     "leave": "Leave the chat that is open.",
@@ -98,7 +100,7 @@ def about_messages(do: str) -> Any:
     @json_option
     @sandbox_options
     def command(network: "Sandbox", number: str, message: str | None, as_json: bool) -> None:
-        done = network.act(number, do, message, wait="10s")
+        done = network.act(number, do, message, wait=PATIENCE)
         if as_json:
             say.json(done)
         else:
@@ -107,6 +109,18 @@ def about_messages(do: str) -> Any:
             _stop_if_unavailable(done.get("message") or {})
 
     return command
+
+
+@click.command(epilog="Example: satchel sandbox phone forward 12025550111 latest 12025550112")
+@click.argument("number")
+@click.argument("message", metavar="MESSAGE")
+@click.argument("to", metavar="TO")
+@json_option
+@sandbox_options
+def forward(network: "Sandbox", number: str, message: str, to: str, as_json: bool) -> None:
+    """Send a message on to another phone. Media go on as they lie on the server: their 14 days do not start anew."""
+    done = network.act(number, "forward", message, wait=PATIENCE, to=to)
+    say.json(done) if as_json else click.echo(message_line(done["message"]))
 
 
 def _stop_if_unavailable(message: dict[str, Any]) -> None:
@@ -137,4 +151,4 @@ def line(phone: dict[str, Any]) -> str:
     return "  ".join(part for part in parts if part)
 
 
-COMMANDS = [ls, add, *map(whole, WHOLE), *map(about_messages, ABOUT_MESSAGES)]
+COMMANDS = [ls, add, forward, *map(whole, WHOLE), *map(about_messages, ABOUT_MESSAGES)]

@@ -58,10 +58,10 @@ class Sandbox:
     def change_phone(self, number: str, given: Said) -> Said:
         return self._call("PATCH", _of(number), given)
 
-    def act(self, number: str, do: str, message: str | None = None, wait: str = "0") -> Said:
-        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take."""
+    def act(self, number: str, do: str, message: str | None = None, wait: str = "0", to: str | None = None) -> Said:
+        """What a person does with a phone; `message`: an id or `latest`. `wait`: how long its media may take; `to`: whom to forward to."""
         path = f"{_of(number)}/actions?{urlencode({'wait': wait})}"
-        return self._call("POST", path, {"do": do, **({"message": message} if message else {})})
+        return self._call("POST", path, {"do": do, **({"message": message} if message else {}), **({"to": to} if to else {})})
 
     def messages(self, number: str, match: Sequence[str] = (), after: str | None = None, wait: str = "0") -> list[Said]:
         """What is on a phone, the oldest first. `match`: such as `type=image`; `wait`: for the newest that fits to come to rest."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from satchel.db import Tx, brake, callbacks, contacts, downloads, idempotency, lanes, messages, preps, settings, tokens
+from satchel.db import Tx, brake, callbacks, contacts, downloads, idempotency, lanes, messages, preps, reuploads, settings, tokens
 from satchel.db import gc_runs as gc_rows
 from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, beat, gc_runs, media_node, parking, reconcile, retention, room, worlds
@@ -88,11 +88,20 @@ class Chores:
 
     async def _sweep(self) -> None:
         await media_node.bury(self._ports)
-        for prune in (idempotency.prune, brake.prune, tokens.prune, preps.prune, contacts.prune, callbacks.prune, downloads.prune):
+        for prune in (
+            idempotency.prune,
+            brake.prune,
+            tokens.prune,
+            preps.prune,
+            contacts.prune,
+            callbacks.prune,
+            downloads.prune,
+            reuploads.prune,
+        ):
             await self._ports.db.write(prune, durable=False)
         for name in await self._ports.db.read(messages.asleep):
             await self._arm(name, messages.kind_of(name))
-        for rows in (callbacks, downloads, gc_rows):
+        for rows in (callbacks, downloads, reuploads, gc_rows):
             for name in await self._ports.db.read(rows.asleep):
                 await self._arm(name, rows.KIND)
         for name in await self._ports.db.read(preps.asleep):

@@ -1,17 +1,17 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
 from satchel.coreapp.leases import Lease
-from satchel.db import Tx, callbacks, downloads, gc_runs, media, messages, preps
+from satchel.db import Tx, callbacks, downloads, gc_runs, media, messages, preps, reuploads
 from satchel.db import inbound as inbound_rows
 from satchel.domain.application import MOST_CONCURRENT
 from satchel.domain.errors import BUG, Fault
-from satchel.flows import Ports, Settle, Settlement, download, inbound, media_node, parking, send
+from satchel.flows import Ports, Settle, Settlement, download, inbound, media_node, parking, renew, send
 from satchel.flows import callbacks as telling
 from satchel.flows import gc_runs as cleaning
 from satchel.flows.steps import Timeline
 
 
-def _deadly(item: messages.Waiting | preps.Waiting, what: str) -> Fault:
+def _deadly(item: messages.Waiting | preps.Waiting | reuploads.Waiting, what: str) -> Fault:
     """Said of an item whose workers died each time, also when nothing else was in work."""
     return Fault(BUG, f"{what} ended Satchel's worker again and again and is not tried any more: see the log of Coreapp around {item.id}.")
 
@@ -142,6 +142,35 @@ class Downloads:
     async def after(self, item: downloads.Waiting) -> None:
         """It may have been deleted while it came."""
         await download.bury(self._ports, item)
+
+
+class Renewals:
+    """Phones that ask for media again, a lane per rendition."""
+
+    kind = reuploads.KIND
+    slots = 4
+    risky = True
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def room(self, tx: Tx) -> None:
+        return None
+
+    def head(self, tx: Tx, lane: str) -> reuploads.Waiting | None:
+        return reuploads.head(tx, lane)
+
+    async def work(self, item: reuploads.Waiting, lease: Lease) -> Settle:
+        return await renew.work(self._ports, item, lease)
+
+    def broken(self, item: reuploads.Waiting, error: Exception) -> Settle:
+        return renew.put_off(item)
+
+    def hopeless(self, item: reuploads.Waiting) -> Settle:
+        return renew.hopeless(item, _deadly(item, "Uploading this media again"))
+
+    async def after(self, item: reuploads.Waiting) -> None:
+        """Whoever asked has been answered."""
 
 
 class Callbacks:

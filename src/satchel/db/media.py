@@ -72,6 +72,12 @@ def needed(tx: Tx, media_id: str) -> Media | None:
     return None if row is None else Media(*row)
 
 
+def promised(tx: Tx, media_id: str) -> Media | None:
+    """The media as the phones see it that were sent it: gone once it was deleted, and otherwise as its file is."""
+    row = tx.one(f"SELECT {COLUMNS} FROM media WHERE id = :id AND state NOT IN ('deleting', 'deleted')", id=media_id)
+    return None if row is None else Media(*row)
+
+
 def use(tx: Tx, media_id: str, now_net: float) -> bool:
     """Note that a send uses the media, so that no deletion slips in between; False when it is not live.
 

@@ -38,6 +38,15 @@ class Waiting:
         return lane_of(self.message.to)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What went out. `state`: waiting, handed or failed; `rendition_id`: once it was handed over."""
+
+    state: str
+    media_id: str | None
+    rendition_id: str | None
+
+
 def lane_of(wa_id: str) -> str:
     """The lane that keeps one recipient's messages in order."""
     return f"msg:{wa_id}"
@@ -167,6 +176,12 @@ def recipient(tx: Tx, message_id: str) -> str | None:
     """Whom a message went to; None when there is no such message here."""
     row = tx.one("SELECT wa_id FROM message WHERE id = :id AND direction = 'out'", id=message_id)
     return None if row is None else str(row[0])
+
+
+def sent(tx: Tx, message_id: str) -> Sent | None:
+    """What a message of ours carried; None when there is no such message here."""
+    row = tx.one("SELECT state, media_id, rendition_id FROM message WHERE id = :id AND direction = 'out'", id=message_id)
+    return None if row is None else Sent(*row)
 
 
 def received(tx: Tx, message_id: str) -> str | None:

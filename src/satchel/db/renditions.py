@@ -23,6 +23,13 @@ def find(tx: Tx, source_sha256: str, media_type: str, profile: str) -> Rendition
     return None if row is None else _read(row)
 
 
+def by_id(tx: Tx, rendition_id: str) -> Rendition | None:
+    """What a message was sent with, whatever the settings are now; None when the last media that held its bytes is gone."""
+    row = tx.one(f"SELECT {COLUMNS} FROM rendition WHERE id = :id", id=rendition_id)
+    found = None if row is None else _read(row)
+    return found if isinstance(found, Rendition) else None
+
+
 def of_source(tx: Tx, source_sha256: str) -> list[str]:
     """Names under renditions/ of every rendition made of these bytes."""
     return [row[0] for row in tx.all("SELECT file FROM rendition WHERE source_sha256 = :source AND file IS NOT NULL", source=source_sha256)]

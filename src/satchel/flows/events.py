@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from satchel.db import Tx, messages, settings, steps
+from satchel.db import Tx, messages, reuploads, settings, steps
 from satchel.db import upstream_events as rows
+from satchel.db.reuploads import Asker
 from satchel.domain.statuses import ORDER, Status
 from satchel.domain.steps import Step
 from satchel.flows import Ports, inbound, statuses, worlds
-from satchel.upstream import UpstreamEvent, UpstreamEvents
+from satchel.upstream import Request, UpstreamEvent, UpstreamEvents
 
 INBOUND = ("message", "media_retry_answer")
 """Kinds of events that come from those who send to the business."""
@@ -35,6 +36,7 @@ def _absorb(tx: Tx, ports: Ports, posted: UpstreamEvents) -> int:
     new: list[Status] = []
     if not foreign:
         inbound.wake(tx, posted.events)
+    requests: list[tuple[str, Request]] = []
     for event in posted.events:
         status = None if foreign else _status(tx, event)
         state = "dropped" if foreign else "unknown" if event.status and status is None else "absorbed"
@@ -43,12 +45,23 @@ def _absorb(tx: Tx, ports: Ports, posted: UpstreamEvents) -> int:
             new += [status] if status else []
             if event.kind in INBOUND and not foreign:
                 inbound.take(tx, upstream, posted.world, event)
+            requests += [(f"{upstream}:{event.dedupe_key}", event.request)] if event.request and not foreign else []
+    told = [*_put_in_line(tx, requests, ports.host), *((status.message_id, _step(status, ports.host)) for status in new)]
     statuses.record(tx, new)
-    for status in sorted(
-        new, key=lambda status: status.message_id
-    ):  # in one order: two posts that tell of the same messages may come at once
-        steps.write(tx, status.message_id, [_step(status, ports.host)])
+    for message_id, step in sorted(told, key=lambda one: one[0]):  # in one order: two posts may tell of the same messages at once
+        steps.write(tx, message_id, [step])
     return taken
+
+
+def _put_in_line(tx: Tx, requests: list[tuple[str, Request]], host: str) -> list[tuple[str, Step]]:
+    """Phones that ask for media again stand in the lane of what they need, lanes in name order; what to note of it."""
+    sent = {request.message: messages.sent(tx, request.message) for _, request in requests}
+    lanes = {name: reuploads.lane_of(found.rendition_id if found else None, name) for name, found in sent.items()}
+    for key, asked in sorted(requests, key=lambda one: (lanes[one[1].message], one[0])):
+        line = Asker(key, asked.message, asked.recipient, asked.world, asked.asked, asked.asked_net, 0, time.time())
+        reuploads.add(tx, lanes[asked.message], line)
+    known = [asked for _, asked in requests if sent[asked.message] is not None]
+    return [(asked.message, Step("media_requested", time.time(), 0.0, host, reason=f"by {asked.recipient}")) for asked in known]
 
 
 def _step(status: Status, host: str) -> Step:

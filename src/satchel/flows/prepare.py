@@ -45,8 +45,26 @@ async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) ->
         return known
     made, facts = await _make(ports, media, media_type, line)
     if isinstance(known, Rendition) and isinstance(made, Rendition):
-        return await _restored(ports, known, made, media, line)
+        return await _restored(ports, known, made, media) or await ensure(ports, media, media_type, line)
     return await _kept(ports, made, facts)
+
+
+async def restore(ports: Ports, known: Rendition, media: Media) -> Rendition:
+    """What messages were sent with and has vanished, made again as the settings are today: it counts only when its bytes are the same.
+
+    Raises `Fault(MEDIA_GONE)` when they are not, and as `ensure`.
+    """
+    if await stands(ports, known):
+        return known
+    made, _ = await _make(ports, media, known.media_type, Timeline(ports.host))
+    if not isinstance(made, Rendition) or made.file is None:
+        raise _not_again(media)
+    if (restored := await _restored(ports, known, made, media)) is not None:
+        return restored
+    found = await ports.db.read(lambda tx: renditions.by_id(tx, known.id))  # another Coreapp was first
+    if found is None:
+        raise _not_again(media)
+    return found
 
 
 def key_of_rendition(rendition: Rendition, media: Media) -> str:
@@ -152,11 +170,15 @@ async def _kept(ports: Ports, made: Rendition | Refusal, facts: Facts) -> Rendit
     return stands
 
 
-async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Media, line: Timeline) -> Rendition | Refusal:
-    """The rendition's file had vanished and was made again: the same bytes keep their row and key."""
+def _not_again(media: Media) -> Fault:
+    return Fault(MEDIA_GONE, f"What was made of {media.id} is no longer on the media volume and cannot be made again: upload it again.")
+
+
+async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Media) -> Rendition | None:
+    """The rendition's file had vanished and was made again: the same bytes keep their row and key. None when somebody was first."""
     if made.sha256 != known.sha256:
         await _discard(ports, made)
-        raise Fault(MEDIA_GONE, f"What was made of {media.id} is no longer on the media volume and cannot be made again: upload it again.")
+        raise _not_again(media)
     try:
         moved = await ports.db.write(lambda tx: renditions.move(tx, known, made.file or ""))
     except (CommitUnknown, asyncio.CancelledError):
@@ -166,8 +188,8 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
         raise
     if moved:
         return replace(known, file=made.file)
-    await _discard(ports, made)  # another Coreapp was first
-    return await ensure(ports, media, known.media_type, line)
+    await _discard(ports, made)
+    return None
 
 
 async def _discard(ports: Ports, made: Rendition | Refusal) -> None:

@@ -40,6 +40,8 @@ process_seconds = Histogram(
 media_refused = Counter("satchel_media_refused", "Messages whose media could not go out.", ["type", "reason"], registry=PROCESS)
 media_received = Counter("satchel_media_received", "Received media by what came of it.", ["type", "result"], registry=PROCESS)
 gc_deleted = Counter("satchel_gc_deleted", "What gc deleted, by risk class, and renditions and messages.", ["class"], registry=PROCESS)
+reuploads = Counter("satchel_reuploads", "Phones that asked for media again, by what they were told.", ["result"], registry=PROCESS)
+media_unavailable = Counter("satchel_media_unavailable", "Phones that were told that media are not to be had any more.", registry=PROCESS)
 db_request_duration_us = Tally("db_request_duration_us", "Time that a transaction took.", ["method"], PROCESS)
 
 callback_queue_size = Gauge("callback_queue_size", "Callbacks that wait, counted up to 50000.", registry=NODE)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -55,11 +56,31 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A phone asks for the media of a message whose copy it cannot get. `asked`: the adapter's own text; `asked_net`: network time."""
+
+    message: str
+    recipient: str
+    world: str
+    asked_net: float
+    asked: str
+
+
+class Unrenewed(Enum):
+    """Why there is no copy: not any more, not now (ask again), or because the request was not sealed with the message's key."""
+
+    GONE = "gone"
+    LATER = "later"
+    UNDECRYPTABLE = "undecryptable"
+
+
+@dataclass(frozen=True)
 class UpstreamEvent:
     """Something the upstream reports. `kind`: "status", or another that we keep and do not act on; `body`: as it came, without keys.
 
     `received`: the message that it brings, and `source`, where its media lies and under which key, in the adapter's own text.
     `answer`: what the sender's phone says of the media of `message`, in the adapter's own text.
+    `request`: of a phone that asks for media again.
     """
 
     dedupe_key: str
@@ -72,6 +93,7 @@ class UpstreamEvent:
     received: Incoming | None = None
     source: str | None = field(default=None, repr=False)
     answer: str | None = field(default=None, repr=False)
+    request: Request | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +124,10 @@ class Upstream(Protocol):
 
     name: str
 
-    async def put(self, rendition: Rendition, path: Path, known: str | None) -> Copy:
+    async def put(self, rendition: Rendition, path: Path, known: str | None, force: bool = False) -> Copy:
         """Store the bytes at `path` encrypted under the rendition's key. `known`: address of an earlier copy, which may save the bytes.
 
+        `force`: send them all, whatever the upstream believes it has: somebody could not get them there.
         Raises `Fault(MEDIA_CHANGED)` before anything leaves when the bytes are not the rendition's: a key never serves two.
         """
 
@@ -165,4 +188,21 @@ class Downloads(Protocol):
         """Those of these messages whose phones have their media, a thousand at the most.
 
         Raises `Later(UPSTREAM_DOWN)`, `Fault(UPSTREAM_REFUSED)`.
+        """
+
+
+@runtime_checkable
+class Renewing(Protocol):
+    """An upstream whose phones ask for media again once a copy's time is over."""
+
+    def opens(self, request: Request, media_key: bytes) -> bool:
+        """Whether the request was made by somebody who has the media's key, for this message."""
+
+    def names(self, request: Request, address: str) -> bool:
+        """Whether the copy at this address is the one that the phone could not get."""
+
+    async def renew(self, request: Request, media_key: bytes | None, answer: Copy | Unrenewed) -> None:
+        """Tell the phone, in words only it can read where the key is known. Again is no harm.
+
+        Raises `Fault(UPSTREAM_REFUSED | WORLD_RESET | MESSAGE_UNKNOWN)` where nobody listens any more, `Later(UPSTREAM_DOWN)`.
         """

@@ -14,7 +14,7 @@ import msgspec
 from satchel.domain.errors import MEDIA_CHANGED, RECEIVED_GONE, UPSTREAM_DOWN, Fault, Later, storage_fault
 from satchel.domain.limits import encrypted_size
 from satchel.domain.media import Rendition
-from satchel.upstream import Config, Copy, Envelope, State, UpstreamEvents
+from satchel.upstream import Config, Copy, Envelope, Request, State, Unrenewed, UpstreamEvents
 from satchel.upstream.sandbox import wire
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class _Looked(msgspec.Struct, frozen=True):
         return int(self.resume) if self.resume.isascii() and self.resume.isdigit() and len(self.resume) < 12 else 0
 
 
+_NOTHING = _Looked("0")
+"""What is believed of a network that somebody could not get a blob from: that it has none of it."""
+
+
 def _placed(address: wire.Address, direct_path: str, expires: float) -> Copy:
     placed = wire.Address(direct_path, address.file_enc_sha256, address.file_length, address.sidecar)
     return Copy(msgspec.json.encode(placed).decode(), expires)
@@ -74,21 +78,25 @@ class Sandbox:
         self._open = open_plain
         self._session: aiohttp.ClientSession | None = None
 
-    async def put(self, rendition: Rendition, path: Path, known: str | None) -> Copy:
-        if known is not None and (copy := await self._still_there(rendition, known)) is not None:
-            return copy
-        blob, address = await asyncio.to_thread(self._seal, rendition, path)
+    async def put(self, rendition: Rendition, path: Path, known: str | None, force: bool = False) -> Copy:
+        before = None if known is None else msgspec.json.decode(known, type=wire.Address)
+        looked = None
+        if before is not None and not force:
+            looked = await self._look(f"/mms/{PATHS[rendition.media_type]}/{before.token}")
+            if looked.resume == "complete":  # its time has just started anew
+                return _placed(before, looked.direct_path, looked.expires)
+        blob, address = await asyncio.to_thread(self._seal, rendition, path, before)
         try:
-            stored = await self._upload(rendition, blob, address)
+            stored = await self._upload(rendition, blob, address, looked or (_NOTHING if force else None))
         finally:
             blob.close()
         return _placed(address, stored.direct_path, stored.expires)
 
-    async def _upload(self, rendition: Rendition, blob: BinaryIO, address: wire.Address) -> "_Uploaded | _Looked":
-        """All of the blob, or what an earlier upload that broke off has left to do."""
+    async def _upload(self, rendition: Rendition, blob: BinaryIO, address: wire.Address, looked: _Looked | None) -> "_Uploaded | _Looked":
+        """All of the blob, or what an earlier upload that broke off has left to do. `looked`: what the network has of it, where known."""
         size, door = encrypted_size(address.file_length), f"/mms/{PATHS[rendition.media_type]}/{address.token}"
         if size >= RESUMED:
-            looked: _Looked = _read(await self._call("POST", f"{door}?resume=1", b""), _Looked)
+            looked = looked or await self._look(door)
             if looked.resume == "complete":
                 return looked
             if 0 < (offset := looked.offset) < size and (went_on := await self._go_on(door, blob, offset, size)) is not None:
@@ -151,28 +159,39 @@ class Sandbox:
 
         return msgspec.json.encode(fetching.moved(message, fetching.source_of(source), answer)).decode()
 
+    def opens(self, request: Request, media_key: bytes) -> bool:
+        return wire.opens(request, media_key)
+
+    def names(self, request: Request, address: str) -> bool:
+        return wire.failed_path(request) == msgspec.json.decode(address, type=wire.Address).direct_path
+
+    async def renew(self, request: Request, media_key: bytes | None, answer: Copy | Unrenewed) -> None:
+        await self._call(
+            "POST", f"/wire/messages/{quote(request.message, safe='')}/media-retry", wire.answer_json(request, media_key, answer)
+        )
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _still_there(self, rendition: Rendition, known: str) -> Copy | None:
-        """Ask before sending bytes: an encrypted blob that the sandbox still holds starts its time anew."""
-        address = msgspec.json.decode(known, type=wire.Address)
-        answer = await self._call("POST", f"/mms/{PATHS[rendition.media_type]}/{address.token}?resume=1", b"")
-        looked = _read(answer, _Looked)
-        if looked.resume != "complete":
-            return None
-        return _placed(address, looked.direct_path, looked.expires)
+    async def _look(self, door: str) -> _Looked:
+        """Ask before sending bytes: an encrypted blob that the network still holds starts its time anew."""
+        looked: _Looked = _read(await self._call("POST", f"{door}?resume=1", b""), _Looked)
+        return looked
 
-    def _seal(self, rendition: Rendition, path: Path) -> tuple[BinaryIO, wire.Address]:
-        """Encrypt, and make sure before anything leaves that these were the rendition's bytes. Runs in a thread."""
+    def _seal(self, rendition: Rendition, path: Path, before: wire.Address | None = None) -> tuple[BinaryIO, wire.Address]:
+        """Encrypt, and make sure before anything leaves that these were the rendition's bytes. Runs in a thread.
+
+        `before`: of an earlier copy, whose blob was the same to the bit.
+        """
         # Imported where it is used: a Webapp verifies events and never encrypts.
-        from satchel.upstream.sandbox.encryption import Readable, encrypt
+        from satchel.upstream.sandbox.encryption import Readable, Sealed, encrypt
 
+        sums = None if before is None else Sealed(b"", before.file_enc_sha256, before.file_length, before.sidecar)
         blob = io.BytesIO() if rendition.size <= IN_MEMORY else self._spool(encrypted_size(rendition.size))
         try:
             with self._open(path) as source:
-                sealed = encrypt(cast(Readable, source), blob, rendition.media_type, rendition.media_key, rendition.size)
+                sealed = encrypt(cast(Readable, source), blob, rendition.media_type, rendition.media_key, rendition.size, sums)
             if sealed.file_sha256.hex() != rendition.sha256:
                 raise Fault(MEDIA_CHANGED, "The file on the media volume was changed after it had been accepted: upload it again.")
             blob.seek(0)

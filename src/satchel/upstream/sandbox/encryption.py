@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import BinaryIO, Protocol
 
@@ -58,11 +58,14 @@ class Readable(Protocol):
         """Fill the beginning of the buffer; how many bytes, 0 at the end."""
 
 
-def encrypt(source: Readable, into: BinaryIO, media_type: str, media_key: bytes, size: int = 0) -> Sealed:
-    """Write the encrypted blob of `source` to `into`, block by block; nothing is held whole. `size`: about how many bytes come."""
+def encrypt(source: Readable, into: BinaryIO, media_type: str, media_key: bytes, size: int = 0, known: Sealed | None = None) -> Sealed:
+    """Write the encrypted blob of `source` to `into`, block by block; nothing is held whole. `size`: about how many bytes come.
+
+    `known`: what an earlier encryption under this key found, which holds again if the plain bytes are the same; else look at their hash.
+    """
     iv, cipher_key, mac_key = keys(media_key, media_type)
     encryptor: CipherContext = Cipher(AES(cipher_key), CBC(iv)).encryptor()
-    sums = _Sums(iv, mac_key, media_type in STREAMED)
+    sums = _Sums(iv, mac_key, media_type in STREAMED) if known is None else _KnownSums(iv, mac_key, known)
     with _hashing(sums, size) as (free, hashed):
         is_last = False
         while not is_last:
@@ -130,6 +133,22 @@ class _Sums:
     def sealed(self) -> Sealed:
         sidecar = None if self._sidecar is None else self._sidecar.digest()
         return Sealed(self._plain.digest(), self._blob.digest(), self._length, sidecar)
+
+
+class _KnownSums(_Sums):
+    """Half of the hashing: the blob's own hash and its sidecar are known, and follow from key and plain bytes, whose hash is taken."""
+
+    def __init__(self, iv: bytes, mac_key: bytes, known: Sealed) -> None:
+        super().__init__(iv, mac_key, streamed=False)
+        self._known = known
+
+    def take(self, block: _Block) -> None:
+        self._plain.update(block.plain)
+        self._length += len(block.plain)
+        self._mac.update(block.sealed)
+
+    def sealed(self) -> Sealed:
+        return replace(self._known, file_sha256=self._plain.digest(), file_length=self._length)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +19,9 @@ from satchel.domain.errors import (
     WORLD_RESET,
     Fault,
 )
-from satchel.upstream import Envelope, Placed, StaleCopy, UpstreamEvent, UpstreamEvents
-from satchel.upstream.sandbox import incoming
+from satchel.upstream import Copy, Envelope, Placed, Request, StaleCopy, Unrenewed, UpstreamEvent, UpstreamEvents
+from satchel.upstream.sandbox import incoming, retry
+from satchel.upstream.sandbox.retry import Result
 
 SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
@@ -35,6 +36,11 @@ REFUSALS = {
     "unknown_message": MESSAGE_UNKNOWN,
 }
 """What the sandbox's slugs mean here; `stale_copy` is no refusal."""
+RESULTS = {
+    Unrenewed.GONE: Result.NOT_FOUND,
+    Unrenewed.LATER: Result.GENERAL_ERROR,
+    Unrenewed.UNDECRYPTABLE: Result.DECRYPTION_ERROR,
+}
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no JSON of the shape asked for."""
 
@@ -60,6 +66,17 @@ class _PostedEvent(msgspec.Struct, frozen=True):
     status: str = ""
     at: float = 0.0
     offset: float | None = None
+    direct_path: str = ""
+    enc_p: str = ""
+    enc_iv: str = ""
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A phone's request: the text in the reupload table. Nothing of it is looked into before somebody answers."""
+
+    direct_path: str
+    enc_p: str
+    enc_iv: str
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -182,12 +199,12 @@ def read_events(body: bytes) -> UpstreamEvents:
         raise Fault(BAD_REQUEST, "The body holds a NUL, which no database takes: leave it out.")
     try:
         posted = msgspec.json.decode(body, type=_Posted)
-        return UpstreamEvents(posted.world, [_upstream_event(item) for item in posted.events])
+        return UpstreamEvents(posted.world, [_upstream_event(item, posted.world) for item in posted.events])
     except UNREADABLE as error:
         raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
 
 
-def _upstream_event(given: dict[str, Any]) -> UpstreamEvent:
+def _upstream_event(given: dict[str, Any], world: str) -> UpstreamEvent:
     said = {name: value for name, value in given.items() if value is not None}
     if said.get("kind") == "message":
         return _received(said)
@@ -195,7 +212,8 @@ def _upstream_event(given: dict[str, Any]) -> UpstreamEvent:
     offset, answer = read.offset if read.kind == "state" else None, None
     if read.kind == "media_retry_answer":
         answer = msgspec.json.encode({name: said[name] for name in ("enc_p", "enc_iv", "error") if name in said}).decode()
-    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, offset, answer=answer)
+    request = _request(read, world) if read.kind == "media_retry" else None
+    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, offset, answer=answer, request=request)
 
 
 def _received(said: dict[str, Any]) -> UpstreamEvent:
@@ -206,3 +224,40 @@ def _received(said: dict[str, Any]) -> UpstreamEvent:
         return UpstreamEvent(event_id, "message", incoming.without_key(said))
     message = found.message
     return UpstreamEvent(event_id, "message", incoming.without_key(said), message.id, received=message, source=found.source)
+
+
+def _request(read: _PostedEvent, world: str) -> Request:
+    asked = _Asked(read.direct_path, read.enc_p, read.enc_iv)
+    return Request(read.message, read.recipient, world, read.at, msgspec.json.encode(asked).decode())
+
+
+def failed_path(request: Request) -> str:
+    """The address that led the phone nowhere."""
+    return msgspec.json.decode(request.asked, type=_Asked).direct_path
+
+
+def opens(request: Request, media_key: bytes) -> bool:
+    """Whether a request was sealed with this key for this message."""
+    asked = msgspec.json.decode(request.asked, type=_Asked)
+    try:
+        sealed = retry.Sealed(b64decode(asked.enc_p, validate=True), b64decode(asked.enc_iv, validate=True))
+        retry.open_request(media_key, request.message, sealed)
+    except (ValueError, retry.Unreadable):
+        return False
+    return True
+
+
+def answer_json(request: Request, media_key: bytes | None, answer: Copy | Unrenewed) -> bytes:
+    """The body that answers a request: sealed, or the bare number of an error where no key opens what the phone has."""
+    body: dict[str, Any] = {"world": request.world, "recipient": request.recipient}
+    said = _said(answer)
+    if media_key is None or said.result is Result.DECRYPTION_ERROR:
+        return msgspec.json.encode({**body, "error": int(said.result)})
+    sealed = retry.seal_answer(media_key, request.message, said)
+    return msgspec.json.encode({**body, "enc_p": b64encode(sealed.enc_p).decode(), "enc_iv": b64encode(sealed.enc_iv).decode()})
+
+
+def _said(answer: Copy | Unrenewed) -> retry.Answer:
+    if isinstance(answer, Copy):
+        return retry.Answer(Result.SUCCESS, msgspec.json.decode(answer.address, type=Address).direct_path)
+    return retry.Answer(RESULTS[answer])

@@ -3,6 +3,7 @@
 DROP INDEX message_of_phone;
 DROP INDEX message_unfinished;
 DROP INDEX upstream_event_lane;
+ALTER TABLE world ADD COLUMN life REAL NOT NULL DEFAULT 1209600;
 ALTER TABLE message RENAME TO old_message;
 ALTER TABLE upstream_event RENAME TO old_event;
 ----
