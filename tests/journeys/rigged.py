@@ -1,6 +1,7 @@
 """A composition root for tests: a role of the node, or the sandbox, that kills itself at a chosen port call.
 
-`python -m tests.journeys.rigged web|core|sandbox …`; SATCHEL_TEST_KILL is `before:7` or `after:7`, SATCHEL_TEST_CALLS a file that gets
+`python -m tests.journeys.rigged web|core|sandbox …`; SATCHEL_TEST_KILL is `before:7`, `after:7` or
+`before:upstream.renew`, the first of its kind; SATCHEL_TEST_CALLS a file that gets
 one line for each counted call. Reads, claims and beats are not counted: they have no effect of their own and no fixed number.
 """
 
@@ -28,7 +29,7 @@ class Trap:
 
     def __init__(self) -> None:
         self._when, _, at = os.environ.pop("SATCHEL_TEST_KILL", ":0").partition(":")
-        self._at = int(at)
+        self._at, self._name = (int(at), "") if at.isdigit() else (0, at)
         self._calls = Path(os.environ.pop("SATCHEL_TEST_CALLS", os.devnull))
         self._count = 0
 
@@ -37,6 +38,8 @@ class Trap:
         self._count += 1
         with self._calls.open("a") as file:
             file.write(f"{name}\n")
+        if name == self._name:
+            self._at = self._at or self._count
         self.spring("before", self._count)
         return self._count
 

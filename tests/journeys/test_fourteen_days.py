@@ -255,16 +255,10 @@ def calls_of(path: Path) -> list[str]:
 def test_a_kill_between_re_upload_and_answer(node: Node, tmp_path: Path, moment: str) -> None:
     """`before`: the copy is stored and nobody told; `after`: the phone was told and the request not put down as done."""
     sent = at_phone(node)
-    dry = tmp_path / "dry"
     node.stop("core")
-    node.start("core", calls=dry)
-    assert ask(node, sent)["state"] == "downloaded"
-    calls = calls_of(dry)
-    assert calls.count("upstream.put") == calls.count("upstream.renew") == 1
-    node.stop("core")
-    node.act(sent[1], "forget", sent[2])
-    node.start("core", kill=f"{moment}:{calls.index('upstream.renew') + 1}")
-    ask_and_leave(node, sent)
+    node.start("core", kill=f"{moment}:upstream.renew")
+    node.advance("15d")
+    node.act(sent[1], "download", sent[2], wait="0s")
     assert node.processes["core"].wait(30) == -signal.SIGKILL
     del node.processes["core"]
     again = tmp_path / "again"
