@@ -114,13 +114,12 @@ def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     listed = re.findall(r" image/jpeg .*  (downloaded|not_downloaded|unavailable)\b", reader.printed)
     theirs = ["downloaded", "not_downloaded", "downloaded"]
     mine = ["downloaded", "downloaded"]
-    assert listed == [*theirs, *mine, "not_downloaded", "downloaded", "not_downloaded", "unavailable", "downloaded"]
+    assert listed == [*theirs, *mine, "not_downloaded", "downloaded", "downloaded"]
     assert "👍" in reader.printed
     assert "12025550121  iphone  Asia/Seoul  1 messages  no auto-download  chat open" in reader.printed
     assert "[PLAIN] Your bill for October, with everything in it" in reader.printed
     assert "[PLAIN] Your bill for October, with e… " in reader.printed
     assert '"label_cut":true' in reader.printed
-    assert "exit code 6" in reader.printed
     assert "0 phones  0 messages" in reader.printed
 
 
