@@ -55,7 +55,7 @@ async def handed(
         message_id = f"gBEG{media.id}{to}{kind}"
         rendition = made or Rendition(f"r{media.id}{kind}", media.sha256, kind, "p", None, "", media.size, media.sha256, os.urandom(32))
         stands = renditions.add(tx, rendition, Facts("document", media.mime))
-        copy = copy_rows.save(tx, StoredCopy(f"c{stands.id}", "address", now_net + copy_days * DAY), stands.id, ports.upstream.name)
+        copy = copy_rows.save(tx, StoredCopy(f"c{stands.id}", "address", now_net + copy_days * DAY, 0.0), stands.id, ports.upstream.name)
         messages.add(tx, message_id, Outgoing(to, kind, media.id), ports.upstream.name, None, now_net - 31 * DAY)
         messages.handed(tx, message_id, stands.id, copy.id)
         return message_id
