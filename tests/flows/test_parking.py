@@ -36,7 +36,7 @@ class Network:
         self.puts = 0
         self.sent: list[Envelope] = []
 
-    async def put(self, rendition: Any, path: Path, known: str | None) -> Copy:
+    async def put(self, rendition: Any, path: Path, known: str | None, force: bool = False) -> Copy:
         self.puts += 1
         await asyncio.sleep(0)
         return Copy("somewhere", time.time() + COPY_LIFE)
