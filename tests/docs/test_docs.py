@@ -3,8 +3,6 @@
 import re
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -14,15 +12,13 @@ from satchel.domain.application import DEFAULTS
 from satchel.domain.errors import SITUATIONS
 from satchel.observe.figures import catalogue
 from satchel.webapp.app import routes
-from satchel_sandbox.actions import ACTIONS, SENDING
-from satchel_sandbox.control import Control
-from satchel_sandbox.control_phones import PhoneControl
-from satchel_sandbox.magic import MAGIC
 
 from . import write_commands
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+
+READ = [page for page in PAGES if page.parent.parent == ROOT / "docs" and "adr" not in page.parts]
 
 
 def rows(page: str) -> list[list[str]]:
@@ -33,9 +29,17 @@ def rows(page: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in anchors(there), f"{page.name} links to {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are linked by, as GitHub makes it of them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_page_is_linked_from_another() -> None:
@@ -47,6 +51,12 @@ def test_every_page_is_linked_from_another() -> None:
     }
     unlinked = [page for page in PAGES if page.resolve() not in linked and "adr" not in page.parts and page.name != "README.md"]
     assert unlinked == []
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda page: page.stem)
+def test_every_page_says_first_who_it_is_for(page: Path) -> None:
+    title, _, text = page.read_text(encoding="utf-8").partition("\n\n")
+    assert title.startswith("# ") and text.startswith("For "), page.name
 
 
 def test_settings_are_those_of_the_code() -> None:
@@ -84,21 +94,6 @@ def test_every_route_is_documented() -> None:
     for route in routes(None):  # type: ignore[arg-type]
         for method in (route.methods or set()) - {"HEAD"}:
             assert f"`{method} {route.path.replace(':path', '')}`" in text
-
-
-def test_every_route_of_the_sandbox_is_documented() -> None:
-    text = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")
-    network: Any = SimpleNamespace(store=None)
-    for route in Control(network).routes() + PhoneControl(network).routes():
-        for method in (route.methods or set()) - {"HEAD"}:
-            assert f"`{method} {route.path.replace(':path', '')}`" in text
-
-
-def test_actions_and_numbers_of_the_sandbox_are_documented() -> None:
-    found = rows("docs/reference/http.md")
-    done = {do for row in found for do in re.findall(r"`(\w+)`", row[0]) if len(row) == 2}
-    assert {*ACTIONS, *SENDING} <= done
-    assert set(MAGIC) == {row[0] for row in found if row[0].isdigit()}
 
 
 def test_application_settings_are_documented() -> None:

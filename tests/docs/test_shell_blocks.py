@@ -97,11 +97,21 @@ def test_the_readme_brings_a_photo_to_a_phone_and_callbacks_to_a_receiver(reader
     assert re.findall(r'"status":"(\w+)"', reader.hook_log()) == ["sent", "delivered"]
 
 
-def test_the_tutorial_ends_with_a_refusal_and_a_document(reader: Reader, tmp_path: Path) -> None:
+def test_the_tutorial_sends_reads_answers_and_is_refused(reader: Reader, tmp_path: Path) -> None:
     reader.paste("docs/tutorial/first-photo.md")
     assert (tmp_path / "received.jpg").stat().st_size > 100_000
     assert '"media_key"' in reader.printed
-    eventually(lambda: "content-mismatch" in reader.dev.output(), 10, reader.dev.output)
+    assert "exit code 6" in reader.printed
+    of_today = re.compile(r"November \d+|\d\d:\d\d|^gBEG")
+    quoted = drawn("docs/tutorial/first-photo.md")
+    assert len(quoted) == 14
+    assert [line for line in quoted if not of_today.search(line) and line not in reader.printed] == []
+    eventually(lambda: "Sent as image, found text/plain" in reader.dev.output(), 10, reader.dev.output)
+
+
+def drawn(page: str) -> list[str]:
+    """The lines of what a page shows of a phone, without their margins."""
+    return [line.strip() for line in re.findall(r"(?m)^    (.+)$", (ROOT / page).read_text(encoding="utf-8"))]
 
 
 def test_p02_the_reference_uploads_with_curl_and_gets_the_same_bytes_back(reader: Reader, tmp_path: Path) -> None:
