@@ -161,7 +161,14 @@ async def test_what_is_asked_for_is_what_was_written(web: Web, asked: str) -> No
 
 @pytest.mark.parametrize(
     ("written", "asked"),
-    [("/ü?q=é%C3", "/%C3%BC?q=%C3%A9%C3"), ("/a b\x7f\x85", "/a%20b%7F%C2%85"), ("/a#part", "/a"), ("?q=1", "/?q=1"), ("", "/"), ("#a", "/")],
+    [
+        ("/ü?q=é%C3", "/%C3%BC?q=%C3%A9%C3"),
+        ("/a b\x7f\x85", "/a%20b%7F%C2%85"),
+        ("/a#part", "/a"),
+        ("?q=1", "/?q=1"),
+        ("", "/"),
+        ("#a", "/"),
+    ],
 )
 async def test_what_no_request_can_hold_is_percent_encoded_and_nothing_else(web: Web, written: str, asked: str) -> None:
     web.answers[asked] = answer("200 OK", b"there")

@@ -86,9 +86,7 @@ async def test_the_same_bytes_written_anew_are_the_same_media(ports: Ports, web:
 
 
 @pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo])
-async def test_what_was_put_in_the_place_of_a_file_is_no_media(
-    ports: Ports, web: Web, place: Place, put: Callable[[Path], None]
-) -> None:
+async def test_what_was_put_in_the_place_of_a_file_is_no_media(ports: Ports, web: Web, place: Place, put: Callable[[Path], None]) -> None:
     first = await links.fetch(ports, web.url("/a"), None)
     path = place.data_dir / "media" / key_of(first.id)
     path.unlink()

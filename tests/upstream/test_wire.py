@@ -226,7 +226,7 @@ MOVED = {"id": "e", "kind": "state"}
         {**MOVED, "offset": "1"}, {**MOVED, "offset": 1e300}, {**MOVED, "offset": -1e12},
         {**FINE, "at": 1e300}, {**FINE, "at": -1e18}, {**FINE, "at": 10**30}, {**FINE, "at": -1}, {**FINE, "at": 253402300800},
         {**FINE, "status": "failed"}, {**FINE, "status": "weird"}, {**FINE, "status": None}, {**FINE, "id": ""}, {**FINE, "id": "a" * 201},
-        {**FINE, "id": "a\0"}, {**FINE, "message": "a\0"}, {**FINE, "more": ["a\0"]},
+        {**FINE, "id": "a\0"}, {**FINE, "message": "a\0"}, {**FINE, "more": ["a\0"]}, {**FINE, "more": "\\\0"}, {**FINE, "\0": 1},
     ],
     ids=lambda event: repr(event)[:60],
 )  # fmt: skip
@@ -235,6 +235,12 @@ def test_an_event_that_cannot_be_is_left_out_and_holds_up_nothing(event: Any) ->
         posted = wire.read_events(json.dumps({"world": "w", "events": [event, FINE]}).encode())
     assert [read.dedupe_key for read in posted.events] == ["fine"]
     assert [line["event"] for line in said] == ["upstream_event_dropped"]
+
+
+def test_a_text_about_a_nul_is_none() -> None:
+    event = {**FINE, "more": "\\u0000 and \\\\u0000", "\\u0000": 1}
+    (read,) = wire.read_events(json.dumps({"world": "w", "events": [event]}).encode()).events
+    assert read.body == event
 
 
 def test_a_clock_that_was_moved_by_centuries_is_one() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ RESULTS = {
     Unrenewed.LATER: Result.GENERAL_ERROR,
     Unrenewed.UNDECRYPTABLE: Result.DECRYPTION_ERROR,
 }
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it; a backslash that is itself escaped is somebody's text."""
 STATUSES = ("sent", "delivered", "read")
 LONGEST_ID = 200
 LATEST, FARTHEST = 253_402_300_799.0, 1e11
@@ -217,7 +220,7 @@ def _sensible(given: Any, world: str) -> UpstreamEvent | None:
     """None for an event that cannot be: refused it would come again for ever, and taken it would be in the way of whoever reads it."""
     try:
         event = _upstream_event(msgspec.convert(given, dict[str, Any]), world)
-        why = "it holds a NUL, which no database takes" if b"\\u0000" in msgspec.json.encode(given) else _nonsense(event)
+        why = "it holds a NUL, which no database takes" if NUL.search(msgspec.json.encode(given)) else _nonsense(event)
     except msgspec.ValidationError as error:
         event, why = None, str(error)
     if why:
@@ -229,7 +232,8 @@ def _nonsense(event: UpstreamEvent) -> str:
     """What is wrong with an event of the right form; empty for nothing."""
     if not 0 < len(event.dedupe_key) <= LONGEST_ID:
         return f"its id has {len(event.dedupe_key)} characters and must have 1 to {LONGEST_ID}"
-    if not 0 <= event.at_net <= LATEST or not abs(event.offset or 0.0) <= FARTHEST:
+    at_net = event.at_net if event.received is None else event.received.at_net
+    if not 0 <= at_net <= LATEST or not abs(event.offset or 0.0) <= FARTHEST:
         return "its time is none"
     return f"its status is none of {', '.join(STATUSES)}" if event.kind == "status" and event.status not in STATUSES else ""
 
