@@ -104,6 +104,83 @@ async def test_a_redirect_to_no_address_fails_for_good_with_credentials_too(web:
         assert caught.value.situation is LINK_FAILED
 
 
+@pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"]])
+async def test_a_closed_address_beside_an_open_one_does_not_close_the_name(
+    web: Web, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    resolve(monkeypatch, {"both.example": addresses, "closed.example": ["::1"]}, web.port)
+    web.answers["/a"] = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nx"
+    with pytest.raises(Later, match="broke off"):
+        await fetched(f"http://both.example:{web.port}/a")
+    resolve(monkeypatch, {"both.example": addresses}, 1)
+    with pytest.raises(Later, match="connection failed"):
+        await fetched("http://both.example:1/a")
+
+
+async def test_each_step_of_the_way_is_closed_by_its_own_addresses(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(monkeypatch, {"both.example": ["::1", "127.0.0.1"], "closed.example": ["::1"], "open.example": ["127.0.0.1"]}, web.port)
+    web.answers["/closed"] = answer("302 Found", b"", f"Location: http://closed.example:{web.port}/x")
+    web.answers["/open"] = answer("302 Found", b"", f"Location: http://open.example:{web.port}/x")
+    web.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nx"
+    with pytest.raises(Fault, match="::1, which is not public"):
+        await fetched(f"http://both.example:{web.port}/closed")
+    with pytest.raises(Later, match="broke off"):
+        await fetched(f"http://both.example:{web.port}/open")
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]], port: int) -> None:
+    async def found(host: str, *_: object, **__: object) -> list[object]:
+        families = {True: socket.AF_INET6, False: socket.AF_INET}
+        return [(families[":" in one], socket.SOCK_STREAM, 6, "", (one, port, 0, 0)[: 4 if ":" in one else 2]) for one in names[host]]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+
+
+AS_WRITTEN = [
+    "/a%7Eb%21c?sig=a%2Bb%2fc%27&y=a+b&z=%7e",
+    "/%zz?%",
+    "/a/../b",
+    "/a//b/./c",
+    "//a",
+    "/%61?%61=%62",
+    "/a;p=1,2?x=a;b",
+    "/?a=b&a=c&",
+    "/a?",
+    "/a?b?c",
+    "/a|\\^`{}<>\"'()[]@:?[]{}@:\\",
+]
+
+
+@pytest.mark.parametrize("asked", AS_WRITTEN)
+async def test_what_is_asked_for_is_what_was_written(web: Web, asked: str) -> None:
+    web.answers[asked] = answer("200 OK", b"there")
+    web.answers["/away"] = answer("307 Away", b"", f"Location: {web.url(asked)}")
+    assert (await fetched(web.url(asked)))[1] == b"there"
+    assert (await fetched(web.url("/away")))[1] == b"there"
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("/ü?q=é%C3", "/%C3%BC?q=%C3%A9%C3"),
+        ("/a b\x7f\x85", "/a%20b%7F%C2%85"),
+        ("/a#part", "/a"),
+        ("?q=1", "/?q=1"),
+        ("", "/"),
+        ("#a", "/"),
+    ],
+)
+async def test_what_no_request_can_hold_is_percent_encoded_and_nothing_else(web: Web, written: str, asked: str) -> None:
+    web.answers[asked] = answer("200 OK", b"there")
+    assert (await fetched(web.url(written)))[1] == b"there"
+
+
+async def test_a_redirect_may_be_relative_and_in_bytes_that_are_no_text(web: Web) -> None:
+    web.answers["/a/b?c"] = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ../d e?%2b=\xff\r\n\r\n"
+    web.answers["/d%20e?%2b=%FF"] = answer("200 OK", b"there")
+    assert (await fetched(web.url("/a/b?c")))[1] == b"there"
+
+
 async def test_redirects_are_followed_and_judged_anew(web: Web) -> None:
     web.answers["/a"] = answer("302 Found", b"", "Location: /b")
     web.answers["/b"] = answer("200 OK", b"there")
@@ -161,8 +238,44 @@ async def test_a_file_over_the_ceiling_is_given_up(web: Web, declared: bool) -> 
 
 async def test_compressed_answers_are_not_taken(web: Web) -> None:
     web.answers["/a"] = answer("200 OK", b"\x1f\x8b", "Content-Encoding: gzip")
-    with pytest.raises(Fault, match="compressed"):
+    web.answers["/twice"] = answer("200 OK", b"\x1f\x8b", "Content-Encoding: identity", "Content-Encoding: br")
+    web.answers["/listed"] = answer("200 OK", b"\x1f\x8b", "Content-Encoding: identity, gzip")
+    for path in ("/a", "/twice", "/listed"):
+        with pytest.raises(Fault, match="compressed"):
+            await fetched(web.url(path))
+    web.answers["/as-it-is"] = answer("200 OK", b"there", "Content-Encoding: identity", "Content-Encoding: Identity, identity")
+    assert (await fetched(web.url("/as-it-is")))[1] == b"there"
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\nabc\r\n", b"5\r\nab", b"5\r\nhellothere\r\n", b""])
+async def test_chunks_that_break_off_or_are_none_may_come_whole_another_time(web: Web, rest: bytes) -> None:
+    web.answers["/a"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + rest
+    with pytest.raises(Later, match="broke off"):
         await fetched(web.url("/a"))
+
+
+@pytest.mark.parametrize("read_late", [True, False])
+async def test_a_chunk_that_breaks_behind_the_head_may_come_whole_another_time(monkeypatch: pytest.MonkeyPatch, read_late: bool) -> None:
+    monkeypatch.setattr(fetching, "SILENCE", 0.3)
+    go_on, gone = asyncio.Event(), asyncio.Event()
+
+    async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await go_on.wait()
+        writer.write(b"zz\r\nabc")
+        await reader.read()  # the client hangs up
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(breaks, "127.0.0.1", 0)
+    with pytest.raises(Later, match="broke off" if read_late else "in time"):
+        async with LOOPBACK.fetch(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a", None, 1000) as found:
+            go_on.set()
+            if read_late:
+                await gone.wait()
+            assert [block async for block in found.blocks] == []
+    server.close()
 
 
 async def test_a_body_that_breaks_off_may_come_whole_another_time(web: Web) -> None:

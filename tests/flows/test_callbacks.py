@@ -12,7 +12,8 @@ from satchel.coreapp.worker import Worker
 from satchel.db import callbacks, endpoints, lanes
 from satchel.db.callbacks import News
 from satchel.domain import signatures
-from satchel.flows import Ports, application, replays
+from satchel.domain.statuses import Status
+from satchel.flows import Ports, application, replays, statuses
 from satchel.flows import callbacks as telling
 
 from ..egress.test_post import Receiver, listening
@@ -78,14 +79,81 @@ async def test_no_more_are_on_their_way_than_is_set(ports: Ports) -> None:
     server.close()
 
 
-async def test_one_at_a_time_keeps_all_contacts_in_one_line(ports: Ports, receiver: Receiver) -> None:
-    await application.change(ports.db, {"webhooks": {"url": receiver.url, "max_concurrent_requests": "1"}}, "admin")
-    numbers = [f"1202555{n:04}" for n in range(12)]
-    for number in numbers:
-        news = News(f"status:{number}", number, {"n": number})
-        await ports.db.write(partial(callbacks.put_down, news=[news], url_set=True, concurrency=1))
+@pytest.mark.parametrize(("before", "after"), [(24, 1), (1, 24)])
+async def test_the_order_of_a_contact_outlives_a_change_of_how_many_go_at_once(ports: Ports, before: int, after: int) -> None:
+    """What was put down before waits behind an answer of 500 while the setting changes; another contact is refused for ever."""
+    taken: list[tuple[str, int]] = []
+    refused, well = "12025559999", asyncio.Event()
+    contacts = [one for one in (f"1202555{n:04}" for n in range(12)) if callbacks.lane_of(one) != callbacks.lane_of(refused)]
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while body := await one_body(reader):
+            told = json.loads(body)["statuses"][0]
+            fine = well.is_set() and told["recipient_id"] != refused
+            if fine:
+                taken.append((told["recipient_id"], int(told["timestamp"])))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if fine else REFUSED)
+        writer.close()
+
+    async def tell(n: int) -> None:
+        for contact in [refused, *contacts]:
+            status = Status(f"{contact}-{n}", contact, "delivered", n)
+            await ports.db.write(partial(statuses.record, statuses=[status]))
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    hooks = {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"}
+    waits = {"callback_backoff_delay_ms": 200, "max_callback_backoff_delay_ms": 200}
+    await application.change(ports.db, {"webhooks": {**hooks, "max_concurrent_requests": before}, **waits}, "admin")
+    worker, task = await running(ports)
+    for n in range(3):
+        await tell(n)
+    await application.change(ports.db, {"webhooks": {"max_concurrent_requests": after}}, "admin")
+    for n in range(3, 6):
+        await tell(n)
+    well.set()
+    while len(taken) < 6 * len(contacts):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await task
+    server.close()
+    for contact in contacts:
+        assert [n for one, n in taken if one == contact] == list(range(6))
+
+
+async def one_body(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next request; empty when nobody asks any more."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        return await reader.readexactly(next(int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length")))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+async def test_one_at_a_time_is_one_over_all_contacts(ports: Ports) -> None:
+    at_once = most = 0
+    numbers: list[int] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        while body := await one_body(reader):
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0.01)  # long enough for a second one to come, if it could
+            numbers.append(json.loads(body)["n"])
+            at_once -= 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    hooks = {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", "max_concurrent_requests": "1"}
+    await application.change(ports.db, {"webhooks": hooks}, "admin")
+    for n in range(12):
+        news = News(f"status:{n}", f"1202555{n:04}", {"n": n})
+        await ports.db.write(partial(callbacks.put_down, news=[news], url_set=True))
     await until_done(ports)
-    assert [json.loads(body)["n"] for body in receiver.bodies] == numbers
+    server.close()
+    assert most == 1
+    assert numbers == list(range(12))  # each contact's line became due when its news came
 
 
 async def test_an_endpoint_that_is_away_is_paused_and_everybody_is_told_when_it_is_back(ports: Ports) -> None:

@@ -40,7 +40,7 @@ def status(message: str, status: str, id_: str | None = None) -> dict[str, Any]:
         "id": id_ or f"{message}-{status}",
         "kind": "status",
         "message": message,
-        "recipient": "1",
+        "recipient": "12025550111",
         "status": status,
         "at": 1767225600.0,
     }
@@ -85,6 +85,24 @@ async def test_without_a_url_callbacks_are_kept_unsent(ports: Ports) -> None:
 async def test_an_unknown_message_is_taken_and_told_to_nobody(ports: Ports) -> None:
     assert await post(ports, status("gBEGnobody", "delivered")) == 1
     assert await told(ports) == []
+
+
+async def test_a_status_of_somebody_elses_message_or_of_another_kind_is_told_to_nobody(ports: Ports) -> None:
+    message = await a_message(ports)
+    assert await post(ports, {**status(message, "delivered"), "recipient": "19998887777"}) == 1
+    assert await post(ports, {**status(message, "delivered", "x"), "kind": "typing"}) == 1
+    assert await told(ports) == []
+    assert await post(ports, {**status(message, "delivered", "y"), "recipient": None}) == 1
+    assert await told(ports) == ["delivered"]
+
+
+async def test_nonsense_is_taken_once_and_leaves_the_lists_readable(ports: Ports) -> None:
+    message = await a_message(ports)
+    wild = [{**status(message, "delivered", f"w{at}"), "at": at} for at in (1e300, -1e18, 10**30)]
+    assert await post(ports, *wild, {"id": "s", "kind": "state", "offset": 1e12}, status(message, "sent", "a" * 500_000)) == 0
+    assert await ports.db.read(settings.upstream) == (None, 0.0)
+    assert await post(ports, *wild, status(message, "read")) == 1
+    assert await told(ports) == ["read"]
 
 
 async def test_a_state_event_sets_the_world_and_events_of_another_are_dropped(ports: Ports) -> None:

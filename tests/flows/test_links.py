@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,39 @@ async def test_one_that_was_removed_by_hand_is_there_again_after_the_next_fetch(
     assert second.id != first.id
     assert files(place) == [second.id]
     assert await ports.db.read(lambda tx: rows.live(tx, first.id)) is None
+
+
+async def test_a_file_that_was_changed_by_hand_is_not_what_the_link_leads_to(ports: Ports, web: Web, place: Place) -> None:
+    first = await links.fetch(ports, web.url("/a"), None)
+    (place.data_dir / "media" / key_of(first.id)).write_bytes(b"by hand")
+    second = await links.fetch(ports, web.url("/a"), None)
+    assert second.id != first.id
+    assert (place.data_dir / "media" / key_of(second.id)).read_bytes() == b"hello"
+    assert files(place) == sorted([first.id, second.id])
+    noted = await ports.db.read(lambda tx: rows.live(tx, first.id))
+    assert noted is not None and noted.size == len(b"by hand")
+    assert (await links.fetch(ports, web.url("/a"), None)).id == second.id
+
+
+async def test_the_same_bytes_written_anew_are_the_same_media(ports: Ports, web: Web, place: Place) -> None:
+    first = await links.fetch(ports, web.url("/a"), None)
+    path = place.data_dir / "media" / key_of(first.id)
+    path.with_suffix(".new").write_bytes(b"hello")
+    path.with_suffix(".new").rename(path)
+    second = await links.fetch(ports, web.url("/a"), None)
+    assert second.id == first.id
+    assert files(place) == [first.id]
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo])
+async def test_what_was_put_in_the_place_of_a_file_is_no_media(ports: Ports, web: Web, place: Place, put: Callable[[Path], None]) -> None:
+    first = await links.fetch(ports, web.url("/a"), None)
+    path = place.data_dir / "media" / key_of(first.id)
+    path.unlink()
+    put(path)
+    second = await links.fetch(ports, web.url("/a"), None)
+    assert second.id != first.id
+    assert (place.data_dir / "media" / key_of(second.id)).read_bytes() == b"hello"
 
 
 @pytest.mark.parametrize(("path", "situation"), [("/empty", LINK_FAILED), ("/big", LINK_TOO_LARGE), ("/nowhere", LINK_FAILED)])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from satchel import build, upstream
-from satchel.db import Database, hosts, messages, schema, users
+from satchel.db import Database, hosts, messages, providers, schema, users
+from satchel.db.providers import Provider
 from satchel.domain import limits
 from satchel.domain.messages import Outgoing
 from satchel.domain.users import ADMIN
@@ -40,6 +41,16 @@ async def test_a_clock_that_is_off_is_a_warning(place: Place, db: Database, monk
         assert found.level == "ok"
     else:
         assert (found.level, "7.0 s behind the database" in found.text) == ("warning", True)
+
+
+async def test_credentials_that_go_to_any_host_are_a_warning(db: Database) -> None:
+    assert await preflight.providers(db) == preflight.Finding("ok", "no media provider")
+    await db.write(lambda tx: providers.keep(tx, Provider("bound", bearer="SECRET", hosts=("files.example.com",)), "admin"))
+    assert (await preflight.providers(db)).level == "ok"
+    await db.write(lambda tx: providers.keep(tx, Provider("loose", bearer="SECRET"), "admin"))
+    found = await preflight.providers(db)
+    assert (found.level, "loose without hosts" in found.text, "bound" in found.text) == ("warning", True, False)
+    assert "SECRET" not in found.text
 
 
 async def test_an_open_factory_door_is_told(db: Database) -> None:

@@ -163,6 +163,12 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def test_no_process_leaves_its_memory_on_the_disk_when_it_crashes(served: Served) -> None:
+    for pid in (served.processes["serve"].pid, *served.children()):
+        (limit,) = [line.split() for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core file size")]
+        assert limit[4:6] == ["0", "0"]
+
+
 def test_children_end_with_a_parent_that_was_killed(served: Served) -> None:
     children = served.children()
     assert len(children) == 3

@@ -17,7 +17,6 @@ import pytest
 from aiohttp import web
 
 from satchel.domain.errors import (
-    BAD_REQUEST,
     MEDIA_CHANGED,
     MESSAGE_UNKNOWN,
     UPSTREAM_DOWN,
@@ -246,13 +245,9 @@ async def test_p15_a_phones_request_is_read_and_answered(desk: Desk) -> None:
 @pytest.mark.parametrize("wrong", [{}, {"enc_p": "?"}, {"enc_iv": "AAAA"}, {"enc_p": "é"}, {"direct_path": 5}, {"message": None}])
 def test_requests_that_are_none_open_for_nobody(wrong: dict[str, Any]) -> None:
     body = {"id": "e", "kind": "media_retry", "message": "m1", "recipient": PHONE, **wrong}
-    try:
-        request = wire.read_events(msgspec.json.encode({"world": "w", "events": [body]})).events[0].request
-    except Fault as fault:
-        assert fault.situation is BAD_REQUEST
-        return
-    assert request is not None
-    assert not wire.opens(request, bytes(32))
+    for event in wire.read_events(msgspec.json.encode({"world": "w", "events": [body]})).events:  # of another form it is none at all
+        assert event.request is not None
+        assert not wire.opens(event.request, bytes(32))
 
 
 async def test_the_same_bytes_and_key_are_the_same_copy(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from satchel.domain.errors import BAD_CREDENTIALS, BAD_REQUEST, UPSTREAM_REFUSED, WORLD_RESET, Fault, Situation
 from satchel.domain.media import Rendition
@@ -115,6 +116,20 @@ def test_what_is_absent_is_left_out_and_an_empty_caption_is_not() -> None:
     assert json.loads(wire.envelope_json(replace(bare, message=replace(bare.message, caption="")), "12025550100"))["caption"] == ""
 
 
+def test_a_template_goes_out_without_where_its_media_came_from() -> None:
+    said = {"link": "http://files.example/a.jpg?token=SECRET", "provider": {"name": "files"}, "id": "mine", "filename": "a.jpg"}
+    header = {"type": "HEADER", "parameters": [{"type": "image", "image": said}, {"type": "text", "text": "x"}]}
+    body = {"type": "body", "parameters": [{"type": "text", "text": "see link"}]}
+    template = {"name": "bill", "language": {"code": "en"}, "components": [header, body, {"type": "header"}]}
+    envelope = Envelope("m", None, Outgoing("12025550111", "template", template=template, header="image"), None)
+    sent = json.loads(wire.envelope_json(envelope, "12025550100"))["template"]
+    assert sent["components"][0]["parameters"] == [{"type": "image", "image": {"filename": "a.jpg"}}, {"type": "text", "text": "x"}]
+    assert sent["components"][1:] == [body, {"type": "header"}]
+    assert said["link"]  # what is kept is as it came
+    for bare in ({"name": "bill"}, {"name": "bill", "components": None}, {"name": "bill", "components": []}):
+        assert json.loads(wire.envelope_json(replace(envelope, message=replace(envelope.message, template=bare)), "1"))["template"] == bare
+
+
 # Refusals
 
 
@@ -188,13 +203,8 @@ def test_members_that_are_null_count_as_absent_and_unknown_kinds_and_members_are
         b'{"events": []}',
         b'{"world": 1, "events": []}',
         b'{"world": "w", "events": {}}',
-        b'{"world": "w", "events": [1]}',
-        b'{"world": "w", "events": [{"kind": "state"}]}',
-        b'{"world": "w", "events": [{"id": 1, "kind": "state"}]}',
-        b'{"world": "w", "events": [{"id": "e"}]}',
-        b'{"world": "w", "events": [{"id": "e", "kind": "status", "at": "now"}]}',
-        b'{"world": "w", "events": [{"id": "e", "kind": "state", "offset": "1"}]}',
         b'{"world": "\xff", "events": []}',
+        b'{"world": "a\\u0000", "events": []}',
         b'{"world": "w", "events": [' + b"[" * 100_000,
     ],
     ids=lambda body: repr(body[:40]),
@@ -203,6 +213,40 @@ def test_a_body_that_is_no_list_of_events_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(Fault) as caught:
         wire.read_events(body)
     assert caught.value.situation is BAD_REQUEST
+
+
+FINE = {"id": "fine", "kind": "status", "message": "m", "recipient": "1", "status": "read", "at": 5.0}
+MOVED = {"id": "e", "kind": "state"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        1, None, [], "x", {}, {"kind": "state"}, {"id": 1, "kind": "state"}, {"id": "e"}, {**FINE, "at": "now"}, {**FINE, "at": True},
+        {**MOVED, "offset": "1"}, {**MOVED, "offset": 1e300}, {**MOVED, "offset": -1e12},
+        {**FINE, "at": 1e300}, {**FINE, "at": -1e18}, {**FINE, "at": 10**30}, {**FINE, "at": -1}, {**FINE, "at": 253402300800},
+        {**FINE, "status": "failed"}, {**FINE, "status": "weird"}, {**FINE, "status": None}, {**FINE, "id": ""}, {**FINE, "id": "a" * 201},
+        {**FINE, "id": "a\0"}, {**FINE, "message": "a\0"}, {**FINE, "more": ["a\0"]}, {**FINE, "more": "\\\0"}, {**FINE, "\0": 1},
+    ],
+    ids=lambda event: repr(event)[:60],
+)  # fmt: skip
+def test_an_event_that_cannot_be_is_left_out_and_holds_up_nothing(event: Any) -> None:
+    with capture_logs() as said:
+        posted = wire.read_events(json.dumps({"world": "w", "events": [event, FINE]}).encode())
+    assert [read.dedupe_key for read in posted.events] == ["fine"]
+    assert [line["event"] for line in said] == ["upstream_event_dropped"]
+
+
+def test_a_text_about_a_nul_is_none() -> None:
+    event = {**FINE, "more": "\\u0000 and \\\\u0000", "\\u0000": 1}
+    (read,) = wire.read_events(json.dumps({"world": "w", "events": [event]}).encode()).events
+    assert read.body == event
+
+
+def test_a_clock_that_was_moved_by_centuries_is_one() -> None:
+    for offset in (0.0, 6e9, -5.0):
+        (read,) = wire.read_events(json.dumps({"world": "w", "events": [{"id": "e", "kind": "state", "offset": offset}]}).encode()).events
+        assert read.offset == offset
 
 
 ANYTHING = st.recursive(

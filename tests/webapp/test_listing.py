@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from satchel.db import listing
+from satchel.webapp.listing import rfc3339
 
 from .conftest import Door
 
@@ -141,3 +142,16 @@ async def test_one_whose_file_was_removed_by_hand_is_missing_and_on_a_volume_tha
     marker.rename(volume / ".satchel-volume")
     (fresh.place.data_dir / "kept").rename(volume / "shared" / media)
     assert await state() == "live"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1e300, "9999-12-31T23:59:59.000Z"),
+        (-1e18, "0001-01-01T00:00:00.000Z"),
+        (float("inf"), "9999-12-31T23:59:59.000Z"),
+    ],
+)
+def test_a_time_that_no_calendar_has_is_shown_as_the_nearest(seconds: float, shown: str) -> None:
+    assert rfc3339(seconds) == shown

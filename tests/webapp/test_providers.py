@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from satchel.db import providers, settings
 
@@ -51,6 +52,18 @@ async def test_what_is_no_provider_is_refused(door: Door, given: Any) -> None:
     answer = await door.http.post(PROVIDERS, json=given)
     assert answer.status_code == 400, answer.text
     assert answer.json()["errors"][0]["code"] in {1008, 1009}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"bearer": ["SECRETmarker"]}, {"bearer": {"a": "SECRETmarker"}}, {"basic": {"username": "me", "password": 70707070}},
+     {"basic": {"username": ["SECRETmarker"], "password": "x"}}, {"basic": "SECRETmarker"}, {"bearer": "SECRETmarker\n"}],
+)  # fmt: skip
+async def test_a_secret_that_is_refused_is_not_shown(door: Door, config: Any) -> None:
+    with capture_logs() as said:
+        answer = await door.http.post(PROVIDERS, json=[{"name": "files", "config": config}])
+    assert answer.status_code == 400
+    assert not any(secret in answer.text + repr(said) for secret in ("SECRETmarker", "70707070"))
 
 
 async def test_certificates_are_kept_shown_and_forgotten(fresh: Door) -> None:

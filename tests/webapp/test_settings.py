@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from satchel.db import callbacks
+from satchel.db import settings as rows
+from satchel.db.callbacks import News
 from satchel.flows import tokens, users
 
 from .conftest import Door
@@ -91,3 +94,26 @@ async def test_any_user_may_set_the_webhook_as_on_hosted_nodes(fresh: Door) -> N
 async def test_a_webhook_that_cannot_be_is_400(door: Door, body: Any, code: int) -> None:
     answer = await door.http.post("/v1/configs/webhook", json=body)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, code)
+
+
+async def test_the_password_in_a_webhooks_url_is_not_shown_and_outlives_a_patch_of_what_was_shown(fresh: Door) -> None:
+    await fresh.http.patch(PATH, json={"webhooks": {"url": "https://me:p:SECRET@10.0.0.1:8443/h?k=v"}})
+    found = await application(fresh)
+    assert found["webhooks"]["url"] == "https://me:********@10.0.0.1:8443/h?k=v"
+    assert (await fresh.http.patch(PATH, json={"webhooks": found["webhooks"] | {"max_concurrent_requests": 6}})).status_code == 200
+    stored = await fresh.ports.db.read(rows.application)
+    assert (stored["webhooks"]["url"], stored["webhooks"]["max_concurrent_requests"]) == ("https://me:p:SECRET@10.0.0.1:8443/h?k=v", 6)
+    answer = await fresh.http.patch(PATH, json={"webhooks": {"url": "https://me:********@10.0.0.2/h"}})
+    assert (answer.status_code, "write the password" in answer.text) == (400, True)
+    for plain in ("https://me@10.0.0.1/h", "https://10.0.0.1/a:b@c"):
+        await fresh.http.patch(PATH, json={"webhooks": {"url": plain}})
+        assert (await application(fresh))["webhooks"]["url"] == plain
+
+
+async def test_the_password_of_where_a_callback_was_replayed_to_is_not_shown(fresh: Door) -> None:
+    news = News("status:a:read", "12025550111", {"a": 1})
+    await fresh.ports.db.write(lambda tx: callbacks.put_down(tx, [news], False))
+    to = {"failed": True, "to": "http://me:SECRET@127.0.0.1:1/h"}
+    assert (await fresh.http.post("/_satchel/v1/callbacks/replay", json=to)).status_code == 200
+    listed = await fresh.http.get("/_satchel/v1/callbacks")
+    assert (listed.json()["callbacks"][0]["to"], "SECRET" in listed.text) == ("http://me:********@127.0.0.1:1/h", False)

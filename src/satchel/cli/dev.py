@@ -89,6 +89,7 @@ class Options:
 )
 def dev(port: int, sandbox_port: int | None, data_dir: Path, webhook: str | None, https: bool, blob_days: int) -> None:
     """Start a whole node and a simulated network to try it on. Ctrl-C stops everything."""
+    private.no_core_files()
     options = Options(port, sandbox_port or port + 1, data_dir.absolute(), secrets.token_hex(32), blob_days=blob_days)
     with say.configuration_errors():
         settings = load(options.data_dir, options.environ())

@@ -26,7 +26,7 @@ from satchel.flows import preflight
 from satchel.flows.preflight import Finding
 from satchel.settings import Settings, SettingsError, load
 
-NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "messages", "admin")
+NEEDS_DATABASE = ("database", "volume", "clock", "webhook", "upstream", "messages", "providers", "admin")
 NAMES = ("config", *NEEDS_DATABASE, "port", "files", "password", "isolation", "coders")
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 FEW_FILES = 1024
@@ -104,6 +104,7 @@ def _checks(settings: Settings, looked: Looked) -> dict[str, Callable[[], Awaita
         "webhook": lambda: preflight.webhook(looked.db, looked.egress),
         "upstream": lambda: preflight.upstream(looked.db, looked.upstream),
         "messages": lambda: preflight.messages(looked.db),
+        "providers": lambda: preflight.providers(looked.db),
         "admin": lambda: preflight.admin(looked.db),
     }
 

@@ -1,7 +1,13 @@
-"""Files that hold secrets: for their owner only, and whole on the disk before anybody relies on them."""
+"""Secrets on the disk: files for their owner only, and whole before anybody relies on them; none in what a crash would leave."""
 
 import os
+import resource
 from pathlib import Path
+
+
+def no_core_files() -> None:
+    """What this process and its children have in memory (keys, passwords, tokens) is not written to the disk when they crash."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> Path:

@@ -73,6 +73,7 @@ def serve(role: str, bind: str, workers: int, tls_cert: str | None, tls_key: str
 
 def run(what: Run, settings: Settings, wrap: build.Wrap = lambda ports: ports) -> None:
     """Serve until SIGTERM or Ctrl-C. Migrates under a lock, makes an administrator if there is no user."""
+    private.no_core_files()
     is_child = lifeline.hold()
     observe.set_up()
     tls.context(settings)

@@ -42,15 +42,18 @@ class Waiting:
     due_in: float
 
 
-def lane_of(wa_id: str, concurrency: int = SPREAD) -> str:
-    """The lane that keeps one contact's callbacks in order; contacts share 256 of them, and a single one where one goes at a time."""
-    return f"{KIND}:{zlib.crc32(wa_id.encode()) % SPREAD if concurrency > 1 else 0}"
+def lane_of(wa_id: str) -> str:
+    """The lane that keeps one contact's callbacks in order; contacts share 256 of them.
+
+    No setting changes it, or what waits and what comes would stand in two lines. How many run at once is decided where lanes are claimed.
+    """
+    return f"{KIND}:{zlib.crc32(wa_id.encode()) % SPREAD}"
 
 
-def put_down(tx: Tx, news: Sequence[News], url_set: bool, concurrency: int = SPREAD) -> None:
+def put_down(tx: Tx, news: Sequence[News], url_set: bool) -> None:
     """Freeze callbacks in the order given. Without a URL they are kept as `unsent` and no lane is woken."""
     if url_set:
-        lanes.wake_all(tx, {lane_of(item.wa_id, concurrency) for item in news}, KIND)
+        lanes.wake_all(tx, {lane_of(item.wa_id) for item in news}, KIND)
     for item in news:
         tx.run(
             "INSERT INTO callback (id, cause, wa_id, body, state, created_at, lane, attempts) "
@@ -61,7 +64,7 @@ def put_down(tx: Tx, news: Sequence[News], url_set: bool, concurrency: int = SPR
             body=msgspec.json.encode(item.body).decode(),
             state="waiting" if url_set else "unsent",
             now_at=time.time(),
-            lane=lane_of(item.wa_id, concurrency),
+            lane=lane_of(item.wa_id),
         )
 
 
@@ -233,9 +236,9 @@ def chosen(tx: Tx, ids: Sequence[str], failed: bool, since: float | None, limit:
     return [Told(*row) for row in rows]
 
 
-def replay(tx: Tx, told: Sequence[Told], to_url: str | None, concurrency: int) -> list[str]:
+def replay(tx: Tx, told: Sequence[Told], to_url: str | None) -> list[str]:
     """Put these down anew; the ids of the new ones. Nobody waits any more for those that had failed."""
-    lanes.wake_all(tx, {lane_of(one.wa_id, concurrency) for one in told}, KIND)
+    lanes.wake_all(tx, {lane_of(one.wa_id) for one in told}, KIND)
     made = []
     for one in told:
         made.append(f"cb_{uuid.uuid4().hex}")
@@ -247,7 +250,7 @@ def replay(tx: Tx, told: Sequence[Told], to_url: str | None, concurrency: int) -
             wa_id=one.wa_id,
             body=one.body,
             now_at=time.time(),
-            lane=lane_of(one.wa_id, concurrency),
+            lane=lane_of(one.wa_id),
             replay_of=one.shown_id,
             to_url=to_url,
         )

@@ -38,8 +38,10 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     _take(media, _section(patch, "media"), "auto_download", _kinds)
     result["media"] = media
     result["garbagecollector_enable"] = _collector(stored, patch)
-    hooks = _section(patch, "webhooks")
     chosen = dict(stored.get("webhooks", {}))
+    hooks = _section(patch, "webhooks")
+    if chosen.get("url") and hooks.get("url") == shown_url(chosen["url"]):  # as it was answered: it stays
+        hooks = {**hooks, "url": chosen["url"]}
     for key, read in (("url", _url), ("alerts", _boolean), ("max_concurrent_requests", _concurrent), ("secret", _secret)):
         _take(chosen, hooks, key, read)
     message = dict(chosen.get("message", {}))
@@ -89,6 +91,8 @@ def shown(stored: dict[str, Any]) -> dict[str, Any]:
     filled = {**DEFAULTS["webhooks"], **hooks, "message": {**DEFAULTS["webhooks"]["message"], **hooks.get("message", {})}}
     if "secret" in filled:
         filled["secret"] = HIDDEN
+    if filled.get("url"):
+        filled["url"] = shown_url(filled["url"])
     collector = {**DEFAULTS["garbagecollector_enable"], **stored.get("garbagecollector_enable", {})}
     return {
         **DEFAULTS,
@@ -112,6 +116,14 @@ def _collector(stored: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 def _named(patch: dict[str, Any], key: str) -> bool | None:
     return None if patch[key] is None else _boolean(key, patch[key])
+
+
+def shown_url(url: str) -> str:
+    """An address that fits, without the password that may stand in it."""
+    at_host = urlsplit(url).netloc
+    user, given, host = at_host.rpartition("@")
+    name, has_password, _ = user.partition(":")
+    return url.replace(at_host, f"{name}:{HIDDEN}{given}{host}", 1) if has_password else url
 
 
 def _take(into: dict[str, Any], given: dict[str, Any], key: str, read: Callable[[str, Any], Any]) -> None:
@@ -176,6 +188,8 @@ def _url(key: str, value: Any) -> str | None:
         return None
     if not fitting_url(value):
         raise Fault(PARAMETER_INVALID, f"webhooks.{key} must be an http:// or https:// address, such as https://example.com/hook.")
+    if f":{HIDDEN}@" in value:
+        raise Fault(PARAMETER_INVALID, f"webhooks.{key} has {HIDDEN} for a password, as answers show it: write the password itself.")
     return str(value)
 
 

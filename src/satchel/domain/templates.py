@@ -8,6 +8,7 @@ from satchel.domain.errors import PARAMETER_INVALID, PARAMETER_MISSING, TEMPLATE
 from satchel.domain.members import is_text, shown, text
 
 HEADERS = ("document", "image", "video")
+SOURCES = ("id", "link", "provider")
 MOST_BYTES = 64 * 1024
 
 
@@ -32,6 +33,24 @@ def media_header(template: dict[str, Any]) -> Header | None:
     if len(found) > 1:
         raise Fault(PARAMETER_INVALID, "template has more than one media header: give one.")
     return found[0] if found else None
+
+
+def without_sources(template: dict[str, Any]) -> dict[str, Any]:
+    """A checked template as its recipient may see it: where the media of its header came from is the business's own, and may be secret."""
+    if not template.get("components"):
+        return template
+    return {**template, "components": [_bare(part) for part in template["components"]]}
+
+
+def _bare(component: dict[str, Any]) -> dict[str, Any]:
+    if str(component.get("type")).lower() != "header" or not component.get("parameters"):
+        return component
+    return {**component, "parameters": [_without_source(parameter) for parameter in component["parameters"]]}
+
+
+def _without_source(parameter: dict[str, Any]) -> dict[str, Any]:
+    media = {name: value for name, value in parameter.items() if name in HEADERS and isinstance(value, dict)}
+    return parameter | {name: {key: said for key, said in value.items() if key not in SOURCES} for name, value in media.items()}
 
 
 def _language(language: Any) -> None:

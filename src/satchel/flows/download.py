@@ -11,7 +11,7 @@ from satchel.db import media as media_rows
 from satchel.db.callbacks import News
 from satchel.db.downloads import Waiting
 from satchel.db.remotes import Remote
-from satchel.domain.application import concurrency, webhook_url
+from satchel.domain.application import webhook_url
 from satchel.domain.errors import NOT_FOUND, RECEIVED_NOT_FETCHED, Fault
 from satchel.domain.incoming import items_body
 from satchel.domain.media import Media
@@ -103,5 +103,5 @@ def _tell(tx: Tx, item: Waiting, remote: Remote, media: Media, fault: Fault | No
     application = settings.application(tx)
     body: dict[str, Any] = items_body(remote.type, media.id, media.mime, media.sha256, fault)
     news = News(f"download:{item.id}", item.wa_id, body)
-    callbacks.put_down(tx, [news], webhook_url(application) is not None, concurrency(application))
+    callbacks.put_down(tx, [news], webhook_url(application) is not None)
     return True

@@ -82,8 +82,10 @@ def _take(tx: Tx, upstream: str, world: str, event: UpstreamEvent, state: str) -
 
 
 def _status(tx: Tx, event: UpstreamEvent) -> Status | None:
-    """The status that an event carries; None for another kind, or a message that is not ours."""
-    if event.status not in ORDER:
+    """The status that an event carries; None for another kind, or a message that is not ours or went to somebody else."""
+    if event.kind != "status" or event.status not in ORDER:
         return None
     recipient = messages.recipient(tx, event.message)
-    return None if recipient is None else Status(event.message, recipient, event.status, event.at_net)
+    if recipient is None or event.recipient not in ("", recipient):
+        return None
+    return Status(event.message, recipient, event.status, event.at_net)

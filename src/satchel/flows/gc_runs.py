@@ -12,7 +12,7 @@ from satchel.db import Database, Tx, callbacks, hosts, message_gc, settings
 from satchel.db import gc_runs as rows
 from satchel.db.callbacks import News
 from satchel.db.gc_runs import Waiting, What
-from satchel.domain.application import collects, concurrency, webhook_url
+from satchel.domain.application import collects, webhook_url
 from satchel.domain.errors import CORE_AWAY, DATABASE_DOWN, Fault, Later
 from satchel.domain.limits import DAY
 from satchel.flows import Lease, Ports, Settle, retention
@@ -100,7 +100,7 @@ def ended(ports: Ports, item: Waiting, why: str | None = None) -> Settle:
             return False
         application = settings.application(tx)
         news = News(f"gc:{item.id}", "", {"services": [told(item.what, deleted, ports.host, why)]})
-        callbacks.put_down(tx, [news], webhook_url(application) is not None, concurrency(application))
+        callbacks.put_down(tx, [news], webhook_url(application) is not None)
         return True
 
     log.log(logging.WARNING if why else logging.INFO, "gc_ended", what=item.what, run=item.id, why=why)

@@ -16,7 +16,7 @@ from satchel.db import media as media_rows
 from satchel.db.callbacks import News
 from satchel.db.inbound import Waiting
 from satchel.db.remotes import Remote
-from satchel.domain.application import concurrency, fetches, webhook_url
+from satchel.domain.application import fetches, webhook_url
 from satchel.domain.errors import RECEIVED_NOT_FETCHED, Fault
 from satchel.domain.incoming import Incoming, body_of
 from satchel.flows import Lease, Ports, Settle, fetch, media_node
@@ -131,5 +131,5 @@ def _tell(tx: Tx, message: Incoming, body: dict[str, Any]) -> bool:
         return False
     application = settings.application(tx)
     news = News(message.cause, message.sender, body)
-    callbacks.put_down(tx, [news], webhook_url(application) is not None, concurrency(application))
+    callbacks.put_down(tx, [news], webhook_url(application) is not None)
     return True

@@ -10,10 +10,10 @@ import structlog
 from satchel.db import CommitUnknown, Tx, providers, settings
 from satchel.db import media as rows
 from satchel.db.providers import Provider
-from satchel.domain.errors import LINK_FAILED, Fault
+from satchel.domain.errors import LINK_FAILED, MEDIA_GONE, Fault
 from satchel.domain.media import Media, is_mime
 from satchel.egress.fetching import Credentials
-from satchel.flows import Ports
+from satchel.flows import Ports, reading
 from satchel.flows.media_node import key_of
 
 log = structlog.get_logger("satchel.flows")
@@ -37,19 +37,18 @@ async def fetch(ports: Ports, link: str, provider: str | None) -> Media:
 
 
 async def _kept(ports: Ports, made: Media) -> Media:
-    """The row that stands; where an earlier link brought the same bytes, its media, and ours goes."""
+    """The row that stands; where an earlier link brought the same bytes, and its file has them yet, its media, and ours goes."""
     try:
         if not made.size:
             raise Fault(LINK_FAILED, "The link led to an empty file: put the file there, then send again.")
-        stands = await ports.db.write(partial(_publish, made=made))
+        while (stands := await ports.db.write(partial(_publish, made=made))).id != made.id:
+            if await _still_holds(ports, stands):
+                break
     except (CommitUnknown, asyncio.CancelledError):
         raise  # the row may stand: its file must stay
     except BaseException:
         await ports.volume.delete(key_of(made.id))
         raise
-    if stands.id != made.id and await ports.volume.stat(key_of(stands.id)) is None:  # removed by hand: ours takes its place
-        await ports.db.write(lambda tx: _replace(tx, stands, made))
-        return made
     if stands.id != made.id:
         await ports.volume.delete(key_of(made.id))
     return stands
@@ -64,9 +63,15 @@ def _publish(tx: Tx, made: Media) -> Media:
     return made
 
 
-def _replace(tx: Tx, gone: Media, made: Media) -> None:
-    rows.hide(tx, gone.id)
-    rows.add(tx, made, None, settings.network_now(tx), direction="link")
+async def _still_holds(ports: Ports, known: Media) -> bool:
+    """Whether its file is what its row says. One that was removed or changed by hand is no longer found by these bytes afterwards."""
+    try:
+        return (await reading.as_it_lies(ports, known)).sha256 == known.sha256
+    except Fault as fault:
+        if fault.situation is not MEDIA_GONE:
+            raise
+    await ports.db.write(lambda tx: rows.hide(tx, known.id))
+    return False
 
 
 async def _credentials(ports: Ports, name: str | None) -> Credentials | None:

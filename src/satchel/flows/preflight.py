@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from satchel.db import Database, Tx, figures, hosts, message_listing, schema, settings, users
+from satchel.db import providers as provider_rows
 from satchel.domain import room
 from satchel.domain.application import webhook_url
 from satchel.domain.errors import Fault, Later
@@ -149,6 +150,17 @@ async def messages(db: Database) -> Finding:
     if waiting.oldest < LONG_WAIT:
         return Finding("ok", text)
     return Finding("warning", f"{text}: see upstream and volume here, and the log of Coreapp")
+
+
+async def providers(db: Database) -> Finding:
+    """Whether the credentials for links go nowhere but where they were meant to."""
+    known = await db.read(provider_rows.every)
+    loose = [provider.name for provider in known if not provider.hosts]
+    if not loose:
+        return Finding("ok", f"{len(known)}, each with the hosts that may see its credentials" if known else "no media provider")
+    told = f"{', '.join(name[:40] for name in loose[:5])}{' and more' if len(loose) > 5 else ''} without hosts"
+    risk = "whoever may send messages can name a server of theirs in a link and be sent the credentials"
+    return Finding("warning", f'media provider {told}: {risk}; POST it again with hosts, such as ["files.example.com"]')
 
 
 async def admin(db: Database) -> Finding:

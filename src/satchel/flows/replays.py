@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from satchel.db import Tx, settings
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import News
-from satchel.domain.application import concurrency, fitting_url, webhook_url
+from satchel.domain.application import fitting_url, webhook_url
 from satchel.domain.errors import NOT_FOUND, PARAMETER_INVALID, Fault
 from satchel.flows import Ports
 
@@ -32,13 +32,12 @@ async def replay(ports: Ports, wanted: Wanted) -> list[str]:
         raise Fault(PARAMETER_INVALID, "to must be an http:// or https:// address, such as https://example.com/hook.")
 
     def put(tx: Tx) -> list[str]:
-        application = settings.application(tx)
-        if wanted.to is None and webhook_url(application) is None:
+        if wanted.to is None and webhook_url(settings.application(tx)) is None:
             raise Fault(PARAMETER_INVALID, "No webhook is set, so nobody would be told: PATCH webhooks.url, or give an address in to.")
         if missing := [one for one in wanted.ids if rows.find(tx, one) is None]:
             raise Fault(NOT_FOUND, f"There is no callback {missing[0][:64]}: nothing was replayed. GET the list for those there are.")
         chosen = rows.chosen(tx, wanted.ids, wanted.failed, wanted.since, MOST)
-        return rows.replay(tx, chosen, wanted.to, concurrency(application))
+        return rows.replay(tx, chosen, wanted.to)
 
     return await ports.db.write(put)
 
@@ -47,11 +46,10 @@ async def test(ports: Ports) -> str:
     """Put down a callback that says nothing; its id. Raises `Fault` where no URL is set."""
 
     def put(tx: Tx) -> str:
-        application = settings.application(tx)
-        if webhook_url(application) is None:
+        if webhook_url(settings.application(tx)) is None:
             raise Fault(PARAMETER_INVALID, "No webhook is set, so nobody would be told: PATCH webhooks.url first.")
         cause = f"{TEST}:{uuid.uuid4().hex}"
-        rows.put_down(tx, [News(cause, TEST, {"contacts": [], "messages": [], "statuses": []})], True, concurrency(application))
+        rows.put_down(tx, [News(cause, TEST, {"contacts": [], "messages": [], "statuses": []})], True)
         return rows.by_cause(tx, cause)
 
     return await ports.db.write(put)

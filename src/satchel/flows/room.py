@@ -13,7 +13,7 @@ import structlog
 from satchel.db import Tx, callbacks, hosts, preps, settings
 from satchel.db.callbacks import News
 from satchel.domain import room
-from satchel.domain.application import alerts, concurrency, webhook_url
+from satchel.domain.application import alerts, webhook_url
 from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE, Later, Situation
 from satchel.domain.room import LEVELS, REFUSING, STOPS, Level
 from satchel.flows import Ports
@@ -130,5 +130,5 @@ def _cross(tx: Tx) -> _News | None:
     settings.put(tx, settings.VOLUME_LEVEL, {"level": news.level, "n": news.n})
     application = settings.application(tx)
     if alerts(application):
-        callbacks.put_down(tx, [News(f"volume:{news.n}", "", news.body())], webhook_url(application) is not None, concurrency(application))
+        callbacks.put_down(tx, [News(f"volume:{news.n}", "", news.body())], webhook_url(application) is not None)
     return news

@@ -103,7 +103,8 @@ def _server(node: Satchel, sandbox_url: str, close: Callable[[], None]) -> Serve
         del hooks["secret"]  # it is not shown, and stays as it is unless a test sets another
     else:
         hooks["secret"] = None
-    hooks.setdefault("url", None)
+    if ":********@" in (hooks.setdefault("url", None) or ""):
+        raise CannotStart("The URL of the node's webhook has a password, which is not shown and could not be put back: set one without.")
     return Server(node.url, sandbox_url, node.token, node, Sandbox(sandbox_url), Receiver(), original, close)
 
 

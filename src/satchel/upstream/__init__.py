@@ -94,6 +94,7 @@ class UpstreamEvent:
     source: str | None = field(default=None, repr=False)
     answer: str | None = field(default=None, repr=False)
     request: Request | None = None
+    recipient: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import Told
+from satchel.domain.application import shown_url
 from satchel.domain.errors import NOT_FOUND, PARAMETER_INVALID, Fault
 from satchel.domain.members import is_text, shown, text
 from satchel.domain.quantities import duration
@@ -122,7 +123,7 @@ def _shown(told: Told) -> dict[str, Any]:
         "created_at": rfc3339(told.created_at),
         "attempts": told.attempts,
         "due_in": told.due_in,
-        "to": told.to_url,
+        "to": None if told.to_url is None else shown_url(told.to_url),
         "body": told.body,
     }
 

@@ -19,6 +19,7 @@ from satchel.flows import media_node
 from satchel.webapp import Webapp, bodies, queries
 from satchel.webapp.replies import reply
 
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 DIRECTIONS = ("up", "in", "link")
 MIME = re.compile(r"[!#$&^_.+a-z0-9-]+/(?:\*|[!#$&^_.+a-z0-9-]+)", re.ASCII | re.IGNORECASE)
 
@@ -68,8 +69,8 @@ class OneListed:
 
 
 def rfc3339(seconds: float) -> str:
-    """`2026-01-01T12:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """`2026-01-01T12:00:00.000Z`; what no calendar has is the first or the last moment of those that one has."""
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST), LATEST), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _shown(media: Listed, webapp: Webapp) -> dict[str, Any]:

@@ -63,14 +63,18 @@ def _read(given: Any) -> Provider:
     if (kind := text(given, "type") or "www") != "www":
         raise Fault(PARAMETER_INVALID, f'type must be "www", not {shown(kind)}.')
     config = _object(given, "config")
-    bearer, basic = text(config, "bearer", "config"), _object(config, "basic")
+    bearer, basic = text(config, "bearer", "config", secret=True), _object(config, "basic")
     if bool(bearer) == bool(basic):
         raise Fault(PARAMETER_MISSING, "config needs either bearer, a token, or basic with username and password.")
     hosts = _hosts(given.get("hosts"))
     if bearer:
         return Provider(name, bearer=_plain(bearer, "config.bearer"), hosts=hosts)
-    username, password = (_plain(text(basic, part, "config.basic", required=True) or "", f"config.basic.{part}") for part in PARTS)
+    username, password = (_basic(basic, part) for part in PARTS)
     return Provider(name, username, password, hosts=hosts)
+
+
+def _basic(basic: dict[str, Any], part: str) -> str:
+    return _plain(text(basic, part, "config.basic", required=True, secret=True) or "", f"config.basic.{part}")
 
 
 def _object(given: dict[str, Any], name: str) -> dict[str, Any]:

@@ -123,6 +123,8 @@ class Sandbox:
 
     async def state(self) -> State:
         said = _read(await self._call("GET", "/wire/state"), _State)
+        if not abs(said.offset) <= wire.FARTHEST or "\0" in said.world:
+            raise Later(UPSTREAM_DOWN, f"The network at {self._config.url} tells a time or a world that cannot be: see its log.")
         return State(said.world, said.offset)
 
     async def on_network(self, numbers: Sequence[str]) -> list[bool]:

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import re
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from satchel.domain.errors import (
     BAD_CREDENTIALS,
@@ -19,10 +21,13 @@ from satchel.domain.errors import (
     WORLD_RESET,
     Fault,
 )
+from satchel.domain.members import shown
+from satchel.domain.templates import without_sources
 from satchel.upstream import Copy, Envelope, Placed, Request, StaleCopy, Unrenewed, UpstreamEvent, UpstreamEvents
 from satchel.upstream.sandbox import incoming, retry
 from satchel.upstream.sandbox.retry import Result
 
+log = structlog.get_logger("satchel.upstream")
 SIGNATURE = "satchel-sandbox-signature"
 CLOCKS_APART = 300
 REFUSALS = {
@@ -41,6 +46,12 @@ RESULTS = {
     Unrenewed.LATER: Result.GENERAL_ERROR,
     Unrenewed.UNDECRYPTABLE: Result.DECRYPTION_ERROR,
 }
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it; a backslash that is itself escaped is somebody's text."""
+STATUSES = ("sent", "delivered", "read")
+LONGEST_ID = 200
+LATEST, FARTHEST = 253_402_300_799.0, 1e11
+"""Seconds: the last time that is one (the end of 9999), and how far network time may be from the clocks of computers."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no JSON of the shape asked for."""
 
@@ -86,7 +97,7 @@ class _Refused(msgspec.Struct, frozen=True):
 
 class _Posted(msgspec.Struct, frozen=True):
     world: str
-    events: list[dict[str, Any]]
+    events: list[Any]
 
 
 def upload_token(file_enc_sha256: bytes) -> str:
@@ -105,7 +116,7 @@ def envelope_json(envelope: Envelope, sender: str) -> bytes:
         "type": message.type,
         "text": message.text,
         "preview_url": message.preview_url or None,
-        "template": message.template,
+        "template": None if message.template is None else without_sources(message.template),
         "caption": message.caption,
         "filename": message.filename,
         "media": None if envelope.media is None else _media_json(envelope.media),
@@ -194,14 +205,37 @@ def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float | 
 
 
 def read_events(body: bytes) -> UpstreamEvents:
-    """Read a verified body. Raises `Fault(BAD_REQUEST)`."""
-    if b"\\u0000" in body:
-        raise Fault(BAD_REQUEST, "The body holds a NUL, which no database takes: leave it out.")
+    """Read a verified body; events that cannot be are left out. Raises `Fault(BAD_REQUEST)`."""
     try:
         posted = msgspec.json.decode(body, type=_Posted)
-        return UpstreamEvents(posted.world, [_upstream_event(item, posted.world) for item in posted.events])
+        events = [event for item in posted.events if (event := _sensible(item, posted.world)) is not None]
     except UNREADABLE as error:
         raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
+    if "\0" in posted.world or len(posted.world) > LONGEST_ID:
+        raise Fault(BAD_REQUEST, f"The world holds a NUL, which no database takes, or is longer than {LONGEST_ID} characters.")
+    return UpstreamEvents(posted.world, events)
+
+
+def _sensible(given: Any, world: str) -> UpstreamEvent | None:
+    """None for an event that cannot be: refused it would come again for ever, and taken it would be in the way of whoever reads it."""
+    try:
+        event = _upstream_event(msgspec.convert(given, dict[str, Any]), world)
+        why = "it holds a NUL, which no database takes" if NUL.search(msgspec.json.encode(given)) else _nonsense(event)
+    except msgspec.ValidationError as error:
+        event, why = None, str(error)
+    if why:
+        log.warning("upstream_event_dropped", event_id=shown(given.get("id")) if isinstance(given, dict) else None, details=why)
+    return None if why else event
+
+
+def _nonsense(event: UpstreamEvent) -> str:
+    """What is wrong with an event of the right form; empty for nothing."""
+    if not 0 < len(event.dedupe_key) <= LONGEST_ID:
+        return f"its id has {len(event.dedupe_key)} characters and must have 1 to {LONGEST_ID}"
+    at_net = event.at_net if event.received is None else event.received.at_net
+    if not 0 <= at_net <= LATEST or not abs(event.offset or 0.0) <= FARTHEST:
+        return "its time is none"
+    return f"its status is none of {', '.join(STATUSES)}" if event.kind == "status" and event.status not in STATUSES else ""
 
 
 def _upstream_event(given: dict[str, Any], world: str) -> UpstreamEvent:
@@ -213,7 +247,9 @@ def _upstream_event(given: dict[str, Any], world: str) -> UpstreamEvent:
     if read.kind == "media_retry_answer":
         answer = msgspec.json.encode({name: said[name] for name in ("enc_p", "enc_iv", "error") if name in said}).decode()
     request = _request(read, world) if read.kind == "media_retry" else None
-    return UpstreamEvent(read.id, read.kind, given, read.message, read.status, read.at, offset, answer=answer, request=request)
+    return UpstreamEvent(
+        *(read.id, read.kind, given, read.message, read.status, read.at, offset), answer=answer, request=request, recipient=read.recipient
+    )
 
 
 def _received(said: dict[str, Any]) -> UpstreamEvent:
