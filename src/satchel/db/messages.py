@@ -91,7 +91,7 @@ def head(tx: Tx, lane: str) -> Waiting | None:
     )
     if row is None:
         return None
-    return Waiting(row[0], msgspec.json.decode(row[1], type=Outgoing), *row[2:12], reached=bool(row[12]))
+    return Waiting(row[0], msgspec.json.decode(row[1], type=Outgoing), *[*row[2:12], bool(row[12])])
 
 
 def handed(tx: Tx, message_id: str, rendition_id: str | None, copy_id: str | None) -> bool:
