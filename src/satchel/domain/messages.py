@@ -74,6 +74,14 @@ def has_host(link: str) -> bool:
         return False
 
 
+def host_of(link: str) -> str:
+    """The host of a link, in small letters; empty where it has none."""
+    try:
+        return (urlsplit(link).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
 def parse(given: Any) -> Outgoing:
     """Check a decoded body. Raises `Fault` with what is wrong and how to put it right."""
     if not isinstance(given, dict):

@@ -16,6 +16,7 @@ from satchel.domain.errors import (
     MEDIA_CHANGED,
     MEDIA_GONE,
     MEDIA_UNREADABLE,
+    NOT_READY,
     TOO_LARGE_TO_SEND,
     TYPE_NOT_ACCEPTED,
     Fault,
@@ -23,7 +24,7 @@ from satchel.domain.errors import (
     storage_fault,
 )
 from satchel.domain.media import Facts, Media, Refusal, Rendition
-from satchel.domain.plans import Plan, plan
+from satchel.domain.plans import Plan, plan, takes_long
 from satchel.flows import Ports
 from satchel.flows.media_node import key_of, key_of_made, sha256_of
 from satchel.flows.steps import Timeline
@@ -36,8 +37,15 @@ LASTING = {CONTENT_MISMATCH, MEDIA_UNREADABLE, TOO_LARGE_TO_SEND, TYPE_NOT_ACCEP
 Made = TypeVar("Made", bound=Rendition | Refusal)
 
 
-async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) -> Rendition | Refusal:
-    """What goes out for this media as this media type, or why nothing can.
+class Lengthy(Later):
+    """What is to be done takes long, and was asked of somebody who has no time."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_READY, "It takes long, and waits for its turn.")
+
+
+async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline, *, lengthy: bool = True) -> Rendition | Refusal:
+    """What goes out for this media as this media type, or why nothing can. `lengthy`: False to raise `Lengthy` where that takes long.
 
     Raises `Fault(MEDIA_GONE)` when the file is not there, `Fault(MEDIA_CHANGED)` when it is damaged, `Later(MEDIA_CHANGED)` when it is another,
     `Later` while the volume or a child process is not.
@@ -45,7 +53,7 @@ async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline) ->
     known = await ports.db.read(lambda tx: renditions.find(tx, media.sha256, media_type, ports.limits.profile))
     if known is not None and await stands(ports, known):
         return known
-    made, facts = await _make(ports, media, media_type, line)
+    made, facts = await _make(ports, media, media_type, line, lengthy)
     if isinstance(known, Rendition):
         return await _replaced(ports, known, made, facts, media) or await ensure(ports, media, media_type, line)
     return await _kept(ports, made, facts)
@@ -89,13 +97,13 @@ async def stands(ports: Ports, known: Rendition | Refusal) -> bool:
     return isinstance(known, Refusal) or known.file is None or await ports.volume.stat(key_of_made(known.file)) is not None
 
 
-async def _make(ports: Ports, media: Media, media_type: str, line: Timeline) -> tuple[Rendition | Refusal, Facts]:
+async def _make(ports: Ports, media: Media, media_type: str, line: Timeline, lengthy: bool) -> tuple[Rendition | Refusal, Facts]:
     blank = Rendition(str(uuid.uuid4()), media.sha256, media_type, ports.limits.profile, None, "", media.size, media.sha256, b"")
     if not is_work(ports, media_type):
         return replace(blank, media_key=secrets.token_bytes(32)), Facts("document", media.mime)
     async with ports.volume.local(key_of(media.id)) as path, ports.volume.scratch() as scratch:
         try:
-            done = await _processed(ports, path, scratch, media_type, line)
+            done = await _processed(ports, path, scratch, media_type, line, lengthy)
             made: Rendition | Refusal = await _written(ports, blank, done, scratch)
         except Fault as fault:
             if fault.situation not in LASTING:
@@ -105,13 +113,15 @@ async def _make(ports: Ports, media: Media, media_type: str, line: Timeline) -> 
     return await _unchanged(ports, media, made, done.sha256), done.facts
 
 
-async def _processed(ports: Ports, path: Path, scratch: Scratch, media_type: str, line: Timeline) -> Processed:
+async def _processed(ports: Ports, path: Path, scratch: Scratch, media_type: str, line: Timeline, lengthy: bool) -> Processed:
     """Look into the file and make of it what goes out, written to `scratch` unless it is the file itself."""
     seconds = [time.perf_counter()]
     with line.steps("sniffed", "processed") as turn:
 
         def decide(facts: Facts) -> Plan:
             todo = plan(facts, media_type, ports.limits.rules)
+            if not lengthy and takes_long(facts, todo):
+                raise Lengthy
             if todo.action != "keep":
                 scratch.begin()
             if len(seconds) == 1:  # a second child is asked the same
@@ -122,7 +132,7 @@ async def _processed(ports: Ports, path: Path, scratch: Scratch, media_type: str
             return todo
 
         try:
-            done = await ports.transcoder.process(path, decide, scratch.path)
+            done = await ports.transcoder.process(path, decide, scratch.path, lengthy=lengthy)
         except OSError as error:
             if error.filename == str(path):
                 raise

@@ -1,7 +1,7 @@
 """The engine of the port: pools of warm, isolated children, each used by one thread at a time. Runs in the parent; decodes nothing.
 
 A job waits for one of `children` threads and opens its file; only for a format that a family of children works on it goes on, and takes
-an idle child of that family or starts one. Renditions of audio and video, which may take minutes, have threads of their own.
+an idle child of that family or starts one. What may take minutes has threads of its own.
 A child that dies in the middle gets one successor; a child that is too slow is killed, and the file is to blame.
 """
 
@@ -74,12 +74,10 @@ class Children:
         threads = self._slow_threads if plan.media_type in SLOW else self._threads
         return await self._run(threads, lambda job: self._render(path, plan, into, job), undo=lambda: into.unlink(missing_ok=True))
 
-    async def process(self, path: Path, decide: Decide, into: Path) -> Processed:
+    async def process(self, path: Path, decide: Decide, into: Path, *, lengthy: bool = False) -> Processed:
         """See `Transcoder.process`."""
-        done = await self._run(self._threads, lambda job: self._process(path, decide, into, job), undo=lambda: into.unlink(missing_ok=True))
-        if done.rendered is not None or done.plan.action == "keep":
-            return done
-        return Processed(done.facts, done.plan, await self.render(path, done.plan, into))
+        threads = self._slow_threads if lengthy else self._threads
+        return await self._run(threads, lambda job: self._process(path, decide, into, job, lengthy), lambda: into.unlink(missing_ok=True))
 
     async def close(self) -> None:
         """End the children; a job that is still running is ended with a `Later`."""
@@ -111,7 +109,7 @@ class Children:
             family = family_of(source.format)
             if family is None:
                 return _named(source)
-            reply = self._in_child(family, lambda worker: Said(worker.ask(source)), source, job)
+            reply = self._in_child(family, lambda worker: Said(worker.ask(source)), source, job, lengthy=False)
             return _facts(reply)
 
     def _render(self, path: Path, plan: Plan, into: Path, job: Job) -> Rendered:
@@ -120,21 +118,21 @@ class Children:
             if family is None:
                 raise Fault(TYPE_NOT_ACCEPTED, f"Found {source.mime}, of which nothing can be made: send it as a document.")
             with Target(into) as target:
-                self._in_child(family, lambda worker: target.fill(worker, worker.ask(source, plan), plan), source, job)
+                self._in_child(family, lambda worker: target.fill(worker, worker.ask(source, plan), plan), source, job, lengthy=True)
             return target.rendered
 
-    def _process(self, path: Path, decide: Decide, into: Path, job: Job) -> Processed:
+    def _process(self, path: Path, decide: Decide, into: Path, job: Job, lengthy: bool) -> Processed:
         with Source(path) as source:
             family = family_of(source.format)
             if family is None:
                 return Processed(_named(source), decide(_named(source)))
             with Visit(source, decide, into) as visit:
-                self._in_child(family, visit, source, job)
+                self._in_child(family, visit, source, job, lengthy)
             return visit.outcome()
 
-    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job) -> Reply:
+    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job, lengthy: bool) -> Reply:
         """Talk to a child, and to a second one if the first dies. Raises `Fault` or `Later` for whatever is not an answer."""
-        seconds = self._seconds or family.wall
+        seconds = self._seconds or (family.wall if lengthy else family.glance)
         for _ in range(TRIES):
             worker = self._take(family)
             try:
