@@ -86,7 +86,7 @@ class Films(Preparations):
 
 
 class Links(Preparations):
-    """Links to be fetched: they wait for others, so they have slots of their own, of which one host gets a quarter."""
+    """Links to be fetched: they wait for others, so they have slots of their own, of which one server gets a quarter."""
 
     kind = preps.LINK
     share: int | None = 4

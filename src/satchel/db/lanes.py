@@ -55,7 +55,7 @@ def wake_all(tx: Tx, names: Iterable[str], kind: str) -> None:
 
 
 def group_of(name: str) -> str:
-    """What a lane's name begins with, up to its last colon: of links, their host."""
+    """What a lane's name begins with, up to its last colon: of links, their server."""
     return name.rpartition(":")[0]
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from satchel.db import Row, Tx, lanes, steps
 from satchel.domain.limits import HOUR
-from satchel.domain.messages import host_of
+from satchel.domain.messages import server_of
 from satchel.domain.steps import Step
 
 PREP, FILM, LINK = "prep", "film", "link"
@@ -96,10 +96,10 @@ def of_bytes(source_sha256: str, media_id: str, media_type: str, profile: str) -
 def of_link(link: str, provider: str | None) -> Wanted:
     """A link to be fetched, whatever it is sent as. The lane's name does not show it: it may hold a secret.
 
-    It begins alike for all links to one host, so that one that is slow can be kept from taking every slot.
+    It begins alike for all links to one server, so that a slow one can be kept from taking every slot.
     """
-    host, key = (hashlib.sha256(part.encode()).hexdigest() for part in (host_of(link), f"{provider or ''}\0{link}"))
-    return Wanted(LINK, f"link:{host[:16]}:{key}", link=link, provider=provider)
+    server, key = (hashlib.sha256(part.encode()).hexdigest() for part in (server_of(link), f"{provider or ''}\0{link}"))
+    return Wanted(LINK, f"link:{server[:16]}:{key}", link=link, provider=provider)
 
 
 def ask(tx: Tx, wanted: Wanted) -> str:

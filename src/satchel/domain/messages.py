@@ -74,10 +74,11 @@ def has_host(link: str) -> bool:
         return False
 
 
-def host_of(link: str) -> str:
-    """The host of a link, in small letters; empty where it has none."""
+def server_of(link: str) -> str:
+    """Host and port of a link, in small letters; empty where it cannot be taken apart."""
     try:
-        return (urlsplit(link).hostname or "").rstrip(".")
+        parts = urlsplit(link)
+        return f"{(parts.hostname or '').rstrip('.')}:{parts.port or parts.scheme}"
     except ValueError:
         return ""
 
