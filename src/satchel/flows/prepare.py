@@ -47,8 +47,8 @@ class Lengthy(Later):
 async def ensure(ports: Ports, media: Media, media_type: str, line: Timeline, *, lengthy: bool = True) -> Rendition | Refusal:
     """What goes out for this media as this media type, or why nothing can. `lengthy`: False to raise `Lengthy` where that takes long.
 
-    Raises `Fault(MEDIA_GONE)` when the file is not there, `Fault(MEDIA_CHANGED)` when it is damaged, `Later(MEDIA_CHANGED)` when it is another,
-    `Later` while the volume or a child process is not.
+    Raises `Fault(MEDIA_GONE)` when the file is not there, `Fault(MEDIA_CHANGED)` when it is damaged, `Later(MEDIA_CHANGED)` when it is
+    another, `Later` while the volume or a child process is not.
     """
     known = await ports.db.read(lambda tx: renditions.find(tx, media.sha256, media_type, ports.limits.profile))
     if known is not None and await stands(ports, known):

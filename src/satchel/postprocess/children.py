@@ -2,7 +2,8 @@
 
 A job waits for one of `children` threads and opens its file; only for a format that a family of children works on it goes on, and takes
 an idle child of that family or starts one. What may take minutes has threads of its own.
-A child that dies in the middle gets one successor, one that lacks memory two; a child that is too slow is killed. Then the file is to blame.
+A child that dies in the middle gets one successor, one that lacks memory two; a child that is too slow is killed. Then the file is to
+blame.
 """
 
 import asyncio

@@ -12,8 +12,9 @@ MEBI = 1 << 20
 
 @dataclass(frozen=True)
 class Family:
-    """`module`: a `Handler` (see `child`). `wall`, `cpu`: seconds for one job; `glance`: for one that is not to take long; `base` bytes and so many `per_pixel`: its address space.
+    """`module`: a `Handler` (see `child`). `base` bytes and so many `per_pixel`: its address space.
 
+    `wall`, `cpu`: seconds for one job; `glance`: seconds of wall time for one that is not to take long.
     `converts_once`: a child ends after a conversion, in which decoders have worked on a stranger's file for long.
     `environment`: variables for it alone.
     """
