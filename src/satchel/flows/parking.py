@@ -1,7 +1,8 @@
 """Preparations: messages wait for one without holding a slot, and each is done once in a lane of its own, however many wait.
 
 A parked message is looked at again after five minutes at the latest; the preparation's settle wakes its lane before that. Both lock the
-preparation's lane first, so a preparation that ends between a message's look and its parking is seen, and the message is looked at again at once.
+preparation's lane first, so a preparation that ends between a message's look and its parking is seen, and the message is looked at
+again at once.
 """
 
 from collections.abc import Sequence
