@@ -66,7 +66,7 @@ async def restore(ports: Ports, known: Rendition, media: Media) -> Rendition:
     """
     if await stands(ports, known):
         return known
-    made, _ = await _make(ports, media, known.media_type, Timeline(ports.host))
+    made, _ = await _make(ports, media, known.media_type, Timeline(ports.host), lengthy=True)
     if not isinstance(made, Rendition) or made.file is None:
         raise _not_again(media)
     if (restored := await _restored(ports, known, made, media)) is not None:
