@@ -220,11 +220,13 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background work over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, CleanUps, Downloads, Inbound, Links, Messages, Preparations, Renewals
+    from satchel.coreapp.kinds import Callbacks, CleanUps, Downloads, Films, Inbound, Links, Messages, Preparations, Renewals
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    kinds: list[Kind] = [cls(opened.ports) for cls in (Messages, Preparations, Links, Renewals, Inbound, Downloads, Callbacks, CleanUps)]
+    ports, children = opened.ports, settings.postprocess.children
+    kinds: list[Kind] = [Messages(ports), Preparations(ports, 2 * children), Films(ports, children), Links(ports), Renewals(ports)]
+    kinds += [Inbound(ports), Downloads(ports), Callbacks(ports), CleanUps(ports)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

@@ -10,7 +10,7 @@ from satchel import build
 from satchel.coreapp.leases import Lease
 from satchel.coreapp.worker import Worker
 from satchel.db import Database, Tx, lanes, schema
-from satchel.flows import Settle
+from satchel.flows import Settle, Settlement
 
 from ..conftest import Place
 
@@ -27,6 +27,7 @@ class Work:
     """One item a lane; `go_on`: what it waits for."""
 
     slots = 4
+    share: int | None = None
 
     def __init__(self, kind: str, risky: bool, go_on: asyncio.Event | None = None) -> None:
         self.kind, self.risky, self._go_on = kind, risky, go_on
@@ -83,5 +84,70 @@ async def test_a_slow_wait_for_others_holds_up_nobody_however_often_its_worker_d
     assert not slow.finished.is_set()
     go_on.set()
     await slow.finished.wait()
+    worker.stop()
+    await task
+
+
+class Counted(Work):
+    """Goes on when it is told to; `most`: how many lanes of each group were in work at once."""
+
+    share: int | None = 2
+
+    def __init__(self, go_on: asyncio.Event) -> None:
+        super().__init__("link", False, go_on)
+        self.slots = 5
+        self.working: list[str] = []
+        self.changed = asyncio.Condition()
+
+    async def work(self, item: Item, lease: Lease) -> Settle:
+        self.working.append(lease.lane.name)
+        async with self.changed:
+            self.changed.notify_all()
+        return await super().work(item, lease)
+
+
+async def test_one_group_of_lanes_never_has_all_slots(db: Database) -> None:
+    go_on = asyncio.Event()
+    link = Counted(go_on)
+
+    def wake(tx: Tx) -> None:
+        for name in [f"link:slow:{n}" for n in range(9)] + ["link:fast:1", "link:other:1"]:
+            lanes.wake(tx, name, "link")
+            tx.run("UPDATE lane SET run_at = run_at + :later WHERE name = :name", later=-5.0 if "slow" in name else -1.0, name=name)
+
+    await db.write(wake)
+    worker = Worker(db, [link], "test.core.0", 30.0)
+    task = asyncio.create_task(worker.run())
+    async with link.changed:
+        await link.changed.wait_for(lambda: len(link.working) >= 4)
+    assert await db.read(lambda tx: lanes.due(tx, "link", 99, False)) == 7
+    assert sorted(name.split(":")[1] for name in link.working) == ["fast", "other", "slow", "slow"]
+    go_on.set()
+    async with link.changed:
+        await link.changed.wait_for(lambda: len(link.working) == 11)
+    worker.stop()
+    await task
+    assert len(link.done) == 11
+
+
+async def test_a_lane_that_its_worker_lets_go_of_is_run_by_the_next(db: Database) -> None:
+    class Passing(Work):
+        times = 0
+
+        async def work(self, item: Item, lease: Lease) -> Settlement:  # type: ignore[override]
+            self.times += 1
+
+            def settle(tx: Tx) -> bool:
+                lanes.hand_over(tx, lease.lane.name, "film")
+                return True
+
+            return Settlement(settle, lambda tx: None, lets_go=True)
+
+    passing, film = Passing("prep", True), Work("film", True)
+    await db.write(lambda tx: lanes.wake(tx, "prep:1", "prep"))
+    worker = Worker(db, [passing, film], "test.core.0", 30.0)
+    task = asyncio.create_task(worker.run())
+    await film.finished.wait()
+    assert (passing.times, passing.done) == (1, set())
     worker.stop()
     await task

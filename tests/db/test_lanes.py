@@ -141,3 +141,13 @@ async def test_parked_lanes_are_woken_by_what_they_wait_for_and_by_nothing_else(
     assert [(await claimed(db, name)).name for name in "12"] == ["a", "b"]
     assert await claim(db, "3") is None
     assert await db.read(lambda tx: (lanes.parked(tx, "x"), lanes.parked(tx, "y"))) == (False, True)
+
+
+async def test_lanes_of_a_crowded_group_are_left_where_they_are(db: Database) -> None:
+    for name in ("k:slow:1", "k:slow:2", "k:slower:1"):
+        await db.write(lambda tx, name=name: lanes.wake(tx, name, "k"))  # type: ignore[misc]
+    crowds: list[list[str]] = [[], ["k:slow"], ["k:slow", "k:slower"]]
+    assert await db.read(lambda tx: [lanes.due(tx, "k", 9, crowded=crowd) for crowd in crowds]) == [3, 1, 0]
+    taken = await db.write(lambda tx: lanes.claim(tx, "k", "w/1", 30.0, crowded=["k:slow"]))
+    assert taken is not None and lanes.group_of(taken.name) == "k:slower"
+    assert await db.write(lambda tx: lanes.claim(tx, "k", "w/2", 30.0, crowded=["k:slow"])) is None

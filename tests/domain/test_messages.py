@@ -17,7 +17,7 @@ from satchel.domain.errors import (
     Fault,
     Situation,
 )
-from satchel.domain.messages import KNOWN, MEDIA_TYPES, SUPPORTED, Outgoing, parse, shown_link
+from satchel.domain.messages import KNOWN, MEDIA_TYPES, SUPPORTED, Outgoing, parse, server_of, shown_link
 
 from .anything import JSON
 
@@ -189,3 +189,17 @@ def test_a_template_goes_out_as_its_header() -> None:
     assert (parsed.type, parsed.media_type, parsed.link, parsed.filename) == ("template", "document", "https://a.example/b.pdf", "b.pdf")
     assert parsed.template is not None and parsed.template["name"] == "t"
     assert parse(template()).media_type is None
+
+
+@pytest.mark.parametrize(
+    ("link", "server"),
+    [
+        ("https://Files.Example.com/a?b", "files.example.com:https"),
+        ("https://user:secret@files.example.com./x", "files.example.com:https"),
+        ("http://127.0.0.1:8000/x", "127.0.0.1:8000"),
+        ("http://[::1]/x", "::1:http"),
+        ("http://[::1/x", ""),
+    ],
+)
+def test_the_server_of_a_link(link: str, server: str) -> None:
+    assert server_of(link) == server

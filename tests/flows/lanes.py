@@ -1,6 +1,6 @@
 """Runs lanes step by step, as the worker does: what is tested is when a step comes, so each is a call of its own."""
 
-from satchel.coreapp.kinds import Downloads, Inbound, Links, Messages, Preparations
+from satchel.coreapp.kinds import Downloads, Films, Inbound, Links, Messages, Preparations
 from satchel.coreapp.worker import Kind
 from satchel.db import Tx, lanes
 from satchel.db.lanes import Claimed
@@ -28,8 +28,9 @@ class Lane:
             lanes.settled(tx, self.claimed)
             whole.settle(tx)
             head = self._kind.head(tx, self.claimed.name)
+            assert head is None or not whole.lets_go or head.due_in <= 0
             lanes.release(tx, self.claimed, None if head is None else max(0.0, head.due_in))
-            return head is not None and head.due_in <= 0
+            return head is not None and head.due_in <= 0 and not whole.lets_go
 
         return await self._ports.db.write(both)
 
@@ -39,7 +40,7 @@ class Lane:
 
 async def claim(ports: Ports, name: str) -> Lane | None:
     """The lane that is due first of the kind `name`, or None."""
-    known: tuple[Kind, ...] = (Messages(ports), Preparations(ports), Links(ports), Inbound(ports), Downloads(ports))
+    known: tuple[Kind, ...] = (Messages(ports), Preparations(ports), Films(ports), Links(ports), Inbound(ports), Downloads(ports))
     kinds = {kind.kind: kind for kind in known}
     kind = kinds[name]
 

@@ -12,14 +12,17 @@ import pytest
 
 from satchel.db import Tx, message_listing, messages, preps, settings, steps
 from satchel.db.message_listing import Held
-from satchel.domain.errors import MEDIA_TOO_HEAVY, UPSTREAM_DOWN, VOLUME_FULL, Fault, Later
+from satchel.domain.errors import MEDIA_GONE, MEDIA_TOO_HEAVY, MEDIA_UNREADABLE, UPSTREAM_DOWN, VOLUME_FULL, Fault, Later
 from satchel.domain.limits import COPY_LIFE
 from satchel.domain.media import Media
 from satchel.domain.messages import Outgoing
-from satchel.flows import Ports, links, parking, preflight, send
+from satchel.domain.statuses import Status
+from satchel.flows import Ports, beat, links, parking, preflight, send, statuses
+from satchel.flows.steps import Timeline
 from satchel.postprocess import Decide
 from satchel.upstream import Copy, Envelope
 
+from ..postprocess import recordings
 from . import test_send
 from .lanes import claim, due
 
@@ -64,11 +67,23 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def process(self, path: Path, decide: Decide, into: Path) -> Any:
+    async def process(self, path: Path, decide: Decide, into: Path, *, lengthy: bool = False) -> Any:
         self.probes += 1
         if self._errors:
             raise self._errors.pop(0)
-        return await self._inner.process(path, decide, into)
+        return await self._inner.process(path, decide, into, lengthy=lengthy)
+
+
+class Hanging:
+    """A transcoder, and a fetch of links, that take as long as a test wants."""
+
+    def __init__(self) -> None:
+        self.started, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def process(self, *given: Any, **named: Any) -> Any:
+        self.started.set()
+        await self.go_on.wait()
+        raise Fault(MEDIA_UNREADABLE, "It was broken, after all.")
 
 
 async def picture(node: Ports, photo: Path) -> Media:
@@ -120,7 +135,7 @@ async def test_what_is_prepared_goes_out_without_a_preparation(node: Ports, netw
 
 async def claim_and_run(node: Ports) -> bool:
     """Run whatever is due, one item."""
-    for kind in ("link", "prep", "msg"):
+    for kind in ("link", "prep", "film", "msg"):
         if (lane := await claim(node, kind)) is not None:
             await lane.run()
             return True
@@ -184,9 +199,14 @@ async def test_another_message_does_not_overtake_one_that_is_parked(node: Ports,
 
 
 async def test_a_preparation_over_five_minutes_fails_the_message_and_frees_its_lane(node: Ports, network: Network, photo: Path) -> None:
+    hanging = Hanging()
+    hangs = replace(node, transcoder=hanging)  # type: ignore[arg-type]
     slow = await accept(node, NUMBERS[0], await picture(node, photo))
     await (await due(node, "msg")).run()
     behind = await accept(node, NUMBERS[0], await test_send.upload(node, b"quick"), "document")
+    prep = await due(hangs, "prep")
+    work = asyncio.ensure_future(prep.work())
+    await hanging.started.wait()
     await _later(node, 299)
     assert await claim(node, "msg") is None
     await _later(node, 2)
@@ -194,13 +214,102 @@ async def test_a_preparation_over_five_minutes_fails_the_message_and_frees_its_l
         await lane.run()
     assert [envelope.id for envelope in network.sent] == [behind]
     assert "more than 5 minutes" in (await fault_of(node, slow) or "")
-    await (await due(node, "prep")).run()  # goes on for later sends
+    hanging.go_on.set()
+    await prep.settle(await work)  # it went on for later sends
     assert await claim(node, "prep") is None
+
+
+@pytest.mark.parametrize("kind", ["prep", "link"])
+async def test_what_waits_for_its_turn_is_not_called_too_slow(node: Ports, photo: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = Hanging()
+    monkeypatch.setattr(links, "fetch", hanging.process)
+    message = await accept(node, NUMBERS[0], await picture(node, photo)) if kind == "prep" else await _linked(node, NUMBERS[0])
+    await (await due(node, "msg")).run()
+    for _ in range(10):  # the slots are taken for 50 minutes
+        await _later(node, 301)
+        await (await due(node, "msg")).run()
+        assert await state(node, message) == "waiting"
+    prep = await due(replace(node, transcoder=hanging), kind)  # type: ignore[arg-type]
+    work = asyncio.ensure_future(prep.work())
+    await hanging.started.wait()
+    await _later(node, 299)
+    if (lane := await claim(node, "msg")) is not None:
+        await lane.run()
+    assert await state(node, message) == "waiting"
+    await _later(node, 2)
+    await (await due(node, "msg")).run()
+    assert "more than 5 minutes" in (await fault_of(node, message) or "")
+    hanging.go_on.set()
+    await prep.settle(await work)
+
+
+async def test_a_preparation_whose_turn_does_not_come_for_a_day_fails_the_message(node: Ports, photo: Path) -> None:
+    message = await accept(node, NUMBERS[0], await picture(node, photo))
+    await (await due(node, "msg")).run()
+    for _ in range(23):
+        await _later(node, 3600)
+        await (await due(node, "msg")).run()
+    assert await state(node, message) == "waiting"
+    await _later(node, 3601)
+    await (await due(node, "msg")).run()
+    assert "did not come to its turn within 24 hours" in (await fault_of(node, message) or "")
+
+
+async def test_what_takes_long_leaves_its_slot_to_the_others_and_goes_on_among_its_like(node: Ports, network: Network) -> None:
+    film = await test_send.upload(node, recordings.made("avi", "mpeg4", "libmp3lame", seconds=1), "video/avi")
+    message = await accept(node, NUMBERS[0], film, "video")
+    await (await due(node, "msg")).run()
+    assert await (await due(node, "prep")).run() is False  # another slot's now
+    assert await claim(node, "prep") is None
+    await accept(node, NUMBERS[1], film, "video")
+    await (await due(node, "msg")).run()
+    assert await claim(node, "prep") is None  # it waits for the same
+    await _later(node, 301)
+    await (await due(node, "msg")).run()
+    assert await state(node, message) == "waiting"  # its time has not begun
+    await (await due(node, "film")).run()
+    while await claim_and_run(node):
+        pass
+    assert sorted(envelope.message.to for envelope in network.sent) == NUMBERS[:2]
+    told = await node.db.read(lambda tx: steps.of_message(tx, message))
+    assert [step.step for step in told][:3] == ["accepted", "sniffed", "processed"]
+
+
+async def test_a_recording_that_goes_out_as_it_is_does_not_wait_for_films(node: Ports, network: Network) -> None:
+    await accept(node, NUMBERS[0], await test_send.upload(node, recordings.mp4(), "video/mp4"), "video")
+    await (await due(node, "msg")).run()
+    await (await due(node, "prep")).run()
+    await (await due(node, "msg")).run()
+    assert len(network.sent) == 1
+
+
+async def test_settings_that_nobody_has_any_more_hold_up_nobody(node: Ports, network: Network, photo: Path) -> None:
+    message = await accept(node, NUMBERS[0], await picture(node, photo))
+    await (await due(node, "msg")).run()
+    changed = replace(node, limits=replace(node.limits, profile="changed"))
+    await beat.beat(node.db, node.host, "core", {"profile": node.limits.profile})  # our own earlier life
+    while await claim_and_run(changed):
+        pass
+    assert await state(node, message) == "handed"
+
+
+@pytest.mark.parametrize("stats", [{"profile": "first"}, {}], ids=["said", "older"])
+async def test_settings_that_another_coreapp_has_are_left_to_it(node: Ports, photo: Path, stats: dict[str, str]) -> None:
+    first = replace(node, limits=replace(node.limits, profile="first"))
+    await accept(first, NUMBERS[0], await picture(first, photo))
+    await (await due(first, "msg")).run()
+    await beat.beat(node.db, "another.core.0", "core", stats)
+    await (await due(node, "prep")).run()
+    assert await node.db.read(lambda tx: tx.one("SELECT attempts, begun FROM prep")) == (1, None)
+    await (await _soon(first)).run()
+    await (await due(first, "msg")).run()
 
 
 async def test_a_full_volume_is_waited_for_for_ten_minutes_and_then_told(node: Ports, photo: Path) -> None:
     full = replace(node, transcoder=Slow(node.transcoder, *[Fault(VOLUME_FULL, "The volume is full.")] * 9))
     message = await accept(full, NUMBERS[0], await picture(full, photo))
+    await (await due(full, "msg")).run()
+    await _later(full, 301)  # it waits for its turn, which is not counted
     await (await due(full, "msg")).run()
     await (await due(full, "prep")).run()
     assert await held(full, message) == Held(why="The volume is full.")
@@ -228,6 +337,7 @@ async def _later(node: Ports, seconds: float) -> None:
             ("message", "parked"),
             ("prep", "not_before"),
             ("prep", "troubled"),
+            ("prep", "begun"),
             ("lane", "run_at"),
         ):
             tx.run(f"UPDATE {table} SET {column} = {column} - :seconds WHERE {column} IS NOT NULL", seconds=seconds)
@@ -353,6 +463,68 @@ async def test_a_failed_message_is_tried_again_under_its_id_and_told_anew(node: 
     assert len(await test_send.told(node)) == 3  # each failure of each
     with pytest.raises(Fault, match="send it anew"):
         await send.retry(node, message)
+
+
+async def _told(node: Ports, message_id: str, status: str) -> None:
+    """The network tells of a message, whatever became of the answer to its hand-over."""
+    await node.db.write(lambda tx: statuses.record(tx, [Status(message_id, NUMBERS[0], status, time.time())]))
+
+
+async def _copy_of(node: Ports, message_id: str) -> Any:
+    return await node.db.read(lambda tx: tx.one("SELECT rendition_id, copy_id FROM message WHERE id = :id", id=message_id))
+
+
+async def test_a_message_that_the_network_told_of_is_handed_whatever_hinders_another_attempt(node: Ports, network: Network) -> None:
+    """Killed between the hand-over and its settle, and not looked at again before its ttl, its day or its file were over."""
+    media = await test_send.upload(node, b"x")
+    first = await accept(node, NUMBERS[0], media, "document")
+    await (await due(node, "msg")).run()
+    messages_ = [first, await accept(node, NUMBERS[0], media, "document")]
+    await (await due(node, "msg")).run()
+    await node.db.write(lambda tx: tx.run("UPDATE message SET state = 'waiting', rendition_id = NULL, copy_id = NULL"))
+    for message in messages_:
+        await _told(node, message, "delivered")
+    await node.volume.delete(f"shared/{media.id}")
+    await node.db.write(lambda tx: tx.run("UPDATE message SET accepted_at = 0"))
+    await node.db.write(lambda tx: messages.wake(tx, NUMBERS[0]))
+    while await claim_and_run(node):
+        pass
+    assert [await state(node, message) for message in messages_] == ["handed", "handed"]
+    assert len(network.sent) == 2
+    assert all(await _copy_of(node, first))  # what a phone may ask for again
+    assert [told["statuses"][0]["status"] for told in await test_send.told(node)] == ["delivered", "delivered"]
+
+
+async def test_a_text_over_its_ttl_that_the_network_has_is_handed(node: Ports) -> None:
+    def add(tx: Tx) -> None:
+        messages.add(tx, "text", Outgoing(NUMBERS[0], "text", text="Hello", ttl=4), "sandbox", None, time.time() - 5)
+
+    await node.db.write(add)
+    await _told(node, "text", "sent")
+    await (await due(node, "msg")).run()
+    assert await state(node, "text") == "handed"
+
+
+async def test_a_status_that_comes_while_a_message_is_failing_goes_first(node: Ports) -> None:
+    media = await test_send.upload(node, b"x")
+    message = await accept(node, NUMBERS[0], media, "document")
+    lane = await due(node, "msg")
+    failing = send.failed(lane.item, Fault(MEDIA_GONE, "gone"), Timeline("test"))  # type: ignore[arg-type]
+    await _told(node, message, "sent")
+    assert await lane.settle(failing) is True  # due at once
+    assert await fault_of(node, message) is None
+    while await claim_and_run(node):
+        pass
+    assert await state(node, message) == "handed"
+
+
+async def test_a_message_that_failed_here_and_is_told_of_by_the_network_cannot_be_retried(node: Ports) -> None:
+    message = await accept(node, NUMBERS[0], await test_send.upload(node, b"x"), "document")
+    await _fail(node)
+    await _told(node, message, "sent")
+    with pytest.raises(Fault, match="did not fail before the network had it"):
+        await send.retry(node, message)
+    assert await state(node, message) == "failed"
 
 
 async def _fail(node: Ports, attempts: int = 2) -> None:

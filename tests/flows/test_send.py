@@ -13,7 +13,7 @@ import pytest
 
 from satchel.db import Tx, messages
 from satchel.db import media as media_rows
-from satchel.domain.errors import MEDIA_CHANGED, VOLUME_FULL, Fault, Later
+from satchel.domain.errors import MEDIA_CHANGED, MEDIA_UNREADABLE, VOLUME_FULL, Fault, Later
 from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROOM
 from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
@@ -141,6 +141,102 @@ async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(port
     assert await ports.volume.stat(f"renditions/{again.file}") is not None
 
 
+async def _grown(ports: Ports, picture: Media) -> Rendition:
+    """A rendition that was made by an earlier library, of other bytes than would come out now, and whose file is gone."""
+    made = await prepare.ensure(ports, picture, "image", Timeline("test"))
+    assert isinstance(made, Rendition)
+    await ports.db.write(lambda tx: tx.run("UPDATE rendition SET sha256 = 'other' WHERE id = :id", id=made.id))
+    await ports.volume.delete(f"renditions/{made.file}")
+    return made
+
+
+async def test_a_rendition_that_comes_out_as_other_bytes_is_another_and_the_old_one_stays_lost(ports: Ports, photo: Path) -> None:
+    picture = await upload(ports, photo.read_bytes(), "image/jpeg")
+    first = await _grown(ports, picture)
+    again = await prepare.ensure(ports, picture, "image", Timeline("test"))
+    assert isinstance(again, Rendition)
+    assert again.id != first.id and again.media_key != first.media_key
+    assert await ports.volume.stat(f"renditions/{again.file}") is not None
+    assert await prepare.ensure(ports, picture, "image", Timeline("test")) == again
+    row = await ports.db.read(lambda tx: tx.one("SELECT file, media_key FROM rendition WHERE id = :id", id=first.id))
+    assert row == (first.file, base64.b64encode(first.media_key).decode())  # for the phones it was sent to
+
+
+async def test_two_that_find_a_lost_rendition_come_to_one_new_one(ports: Ports, place: Place, photo: Path) -> None:
+    picture = await upload(ports, photo.read_bytes(), "image/jpeg")
+    await _grown(ports, picture)
+    one, two = await asyncio.gather(*(prepare.ensure(ports, picture, "image", Timeline("test")) for _ in range(2)))
+    assert one == two
+    assert isinstance(one, Rendition)
+    assert [path.name for path in (place.data_dir / "media" / "renditions").iterdir()] == [one.file]
+
+
+async def test_a_lost_rendition_of_what_is_refused_by_now_is_a_refusal(ports: Ports, photo: Path) -> None:
+    picture = await upload(ports, photo.read_bytes(), "image/jpeg")
+    await _grown(ports, picture)
+    broken = Fault(MEDIA_UNREADABLE, "broken, says the library of today")
+
+    class Stricter:
+        async def process(self, *given: Any, **named: Any) -> Any:
+            raise broken
+
+    made = await prepare.ensure(replace(ports, transcoder=Stricter()), picture, "image", Timeline("test"))  # type: ignore[arg-type]
+    assert isinstance(made, Refusal)
+    assert await prepare.ensure(ports, picture, "image", Timeline("test")) == made
+
+
+async def test_a_file_swapped_while_it_is_looked_into_is_looked_at_again(ports: Ports, place: Place, photo: Path) -> None:
+    picture = await upload(ports, photo.read_bytes(), "image/jpeg")
+
+    class Swapping:
+        async def process(self, *given: Any, **named: Any) -> Any:
+            _swap(place, picture, SMALL_PNG)
+            return await ports.transcoder.process(*given, **named)
+
+    with pytest.raises(Later) as caught:
+        await prepare.ensure(replace(ports, transcoder=Swapping()), picture, "image", Timeline("test"))  # type: ignore[arg-type]
+    assert caught.value.situation is MEDIA_CHANGED
+    now = await reading.as_it_lies(ports, picture)
+    made = await prepare.ensure(ports, now, "image", Timeline("test"))
+    assert isinstance(made, Rendition)
+    assert made.mime == "image/png"
+
+
+async def test_a_file_swapped_before_it_is_encrypted_is_looked_at_again(ports: Ports, place: Place) -> None:
+    media = await upload(ports, b"x")
+    item = await accepted(ports, media)
+
+    class Swapped:
+        name = "sandbox"
+
+        async def put(self, *given: Any) -> Any:
+            _swap(place, media, b"other")
+            raise Fault(MEDIA_CHANGED, "The bytes are not those of the rendition.")
+
+    await settled(ports, await send.deliver(replace(ports, upstream=Swapped()), item, Held()))  # type: ignore[arg-type]
+    assert (await state_of(ports, item))[:2] == ("waiting", 1)
+
+
+async def test_a_file_whose_bytes_are_damaged_under_an_unchanged_stamp_fails_the_send(ports: Ports) -> None:
+    item = await accepted(ports, await upload(ports, b"x"))
+
+    class Strict:
+        name = "sandbox"
+
+        async def put(self, *given: Any) -> Any:
+            raise Fault(MEDIA_CHANGED, "The bytes are not those of the rendition.")
+
+    await settled(ports, await send.deliver(replace(ports, upstream=Strict()), item, Held()))  # type: ignore[arg-type]
+    assert (await state_of(ports, item))[0] == "failed"
+
+
+def _swap(place: Place, media: Media, data: bytes) -> None:
+    """Put another file in the place of a media's, as a program does that writes aside and renames."""
+    shared = place.data_dir / "media" / "shared"
+    (shared / "aside").write_bytes(data)
+    (shared / "aside").replace(shared / media.id)
+
+
 async def test_the_same_bytes_uploaded_twice_share_a_rendition_until_the_last_is_deleted(ports: Ports, photo: Path) -> None:
     one, two = [await upload(ports, photo.read_bytes(), "image/jpeg") for _ in range(2)]
     first, second = [await prepare.ensure(ports, media, "image", Timeline("test")) for media in (one, two)]
@@ -157,7 +253,7 @@ async def test_a_picture_changed_by_hand_does_not_speak_for_others_with_its_old_
     path = place.data_dir / "media" / "shared" / one.id
     for bytes_ in (b"text now", photo.read_bytes()[:1000], SMALL_PNG):
         path.write_bytes(bytes_)
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(Later) as caught:
             await prepare.ensure(ports, one, "image", Timeline("test"))
         assert caught.value.situation is MEDIA_CHANGED
     assert list((place.data_dir / "media" / "renditions").iterdir()) == []

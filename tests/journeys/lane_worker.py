@@ -45,6 +45,7 @@ class Crash:
     """Items of kind "first" put one into a lane of kind "then" each."""
 
     slots = 16
+    share: int | None = None
 
     def __init__(self, kind: str, effects: BinaryIO) -> None:
         self.kind = kind

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from satchel.domain.errors import (
     MEDIA_TOO_HEAVY,
+    MEDIA_UNREADABLE,
     NOT_READY,
     Fault,
     Later,
@@ -111,10 +112,32 @@ def test_a_file_too_large_for_a_child_is_told_so(tmp_path: Path) -> None:
     async def use(pool: Children) -> None:
         with pytest.raises(Fault, match="needs more memory than a child process may have") as caught:
             await pool.probe(tmp_path / "media")
-        assert caught.value.situation == MEDIA_TOO_HEAVY
+        assert caught.value.situation == MEDIA_UNREADABLE
         await pool.probe(MEDIA / "harbour.jpg")
 
     with_pool(use, max_pixels=2_000_000)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_lack_of_memory_is_the_file_s_fault_when_nothing_else_was_at_work(alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three fresh children; another job might have taken the memory, so then nothing is to be remembered of the file."""
+    asked: list[int] = []
+
+    async def use(pool: Children) -> None:
+        def starve(self: worker.Worker, source: Source, plan: Plan | None = None) -> worker.Reply:
+            asked.append(self.pid)
+            if alone:
+                return worker.Reply(error="memory")
+            with pool._company.joined():
+                return worker.Reply(error="memory")
+
+        monkeypatch.setattr(worker.Worker, "ask", starve)
+        with pytest.raises(Fault, match="more memory than a child process may have") as caught:
+            await pool.probe(MEDIA / "harbour.jpg")
+        assert caught.value.situation == (MEDIA_UNREADABLE if alone else MEDIA_TOO_HEAVY)
+
+    with_pool(use)
+    assert len(set(asked)) == len(asked) == (3 if alone else 1)
 
 
 @pytest.mark.parametrize(("size", "how"), [(1_000, "shorter"), (9_000_000, "longer")])
@@ -132,8 +155,7 @@ def test_a_cancelled_rendition_lets_go_at_once_and_leaves_nothing(tmp_path: Path
         await pool.probe(MEDIA / "harbour.jpg")
         the_child().send(signal.SIGSTOP)
         running, waiting = (asyncio.ensure_future(pool.render(MEDIA / "harbour.jpg", STRIP, tmp_path / name)) for name in "ab")
-        await asyncio.to_thread(wait_for, (tmp_path / "a").exists)
-        assert not (tmp_path / "b").exists()
+        await asyncio.to_thread(wait_for, lambda: opened_here(MEDIA / "harbour.jpg"))
         for job in (waiting, running):
             job.cancel()
             with pytest.raises(asyncio.CancelledError):

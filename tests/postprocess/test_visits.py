@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,34 @@ def test_a_broken_file_is_refused_and_leaves_nothing(children: Children, tmp_pat
     assert not (tmp_path / "made").exists()
 
 
-def test_what_takes_long_is_rendered_after_the_visit_and_its_source_is_not_vouched_for(children: Children, tmp_path: Path) -> None:
+def test_a_recording_is_rendered_in_its_visit_and_its_source_is_vouched_for(children: Children, tmp_path: Path) -> None:
     (tmp_path / "media").write_bytes(mp4())
-    todo = Plan("video", "strip", "video/mp4", 16_000_000)
-    done = asyncio.run(children.process(tmp_path / "media", lambda facts: todo, tmp_path / "made"))
+    todo = Plan("video", "convert", "video/mp4", 16_000_000)
+    done = asyncio.run(children.process(tmp_path / "media", lambda facts: todo, tmp_path / "made", lengthy=True))
     assert done.rendered is not None and done.rendered.size == (tmp_path / "made").stat().st_size
-    assert done.sha256 == ""
+    assert done.sha256 == hashlib.sha256(mp4()).hexdigest()
+
+
+def test_what_takes_long_is_in_the_way_of_no_picture(tmp_path: Path) -> None:
+    """Its threads are others: a picture is ready while every one of them waits for a decision."""
+    (tmp_path / "film").write_bytes(mp4())
+    waits, go_on = threading.Event(), threading.Event()
+
+    def decide(facts: Facts) -> Plan:
+        waits.set()
+        go_on.wait(20)
+        return Plan("video", "keep", "video/mp4", 16_000_000)
+
+    async def use(pool: Children) -> Processed:
+        films = [asyncio.ensure_future(pool.process(tmp_path / "film", decide, tmp_path / str(n), lengthy=True)) for n in range(3)]
+        await asyncio.to_thread(waits.wait, 20)
+        done = await pool.process(PHOTO, as_image, tmp_path / "made")
+        assert not any(film.done() for film in films)
+        go_on.set()
+        await asyncio.gather(*films)
+        return done
+
+    assert with_pool(use).rendered is not None
 
 
 def test_a_child_that_dies_after_its_answer_has_a_successor_that_is_asked_all_of_it(tmp_path: Path) -> None:

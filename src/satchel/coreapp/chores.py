@@ -53,7 +53,8 @@ class Chores:
         await beat.beat(self._ports.db, self._name, "core", self._stats())
 
     def _stats(self) -> dict[str, Any]:
-        return {"upstream": self._upstream, "metrics": snapshot(PROCESS), **room.said(self._room)}
+        said = {"upstream": self._upstream, "profile": self._ports.limits.profile, "metrics": snapshot(PROCESS)}
+        return {**said, **room.said(self._room)}
 
     async def _follow(self) -> None:
         """Learn the upstream's world and clock. An upstream event that brought newer ones while we asked is not overwritten."""

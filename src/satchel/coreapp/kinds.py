@@ -21,6 +21,7 @@ class Messages:
 
     kind = messages.KIND
     slots = 48
+    share: int | None = None
     risky = True
 
     def __init__(self, ports: Ports) -> None:
@@ -48,14 +49,15 @@ class Messages:
 
 
 class Preparations:
-    """Bytes to be made ready."""
+    """Bytes to be made ready, looked into first: what takes long is left to `Films`. `slots`: as many as keep the children busy."""
 
     kind = preps.PREP
-    slots = 4
+    share: int | None = None
     risky = True
+    _lengthy = False
 
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
+    def __init__(self, ports: Ports, slots: int = 4) -> None:
+        self._ports, self.slots = ports, slots
 
     def room(self, tx: Tx) -> None:
         return None
@@ -63,8 +65,8 @@ class Preparations:
     def head(self, tx: Tx, lane: str) -> preps.Waiting | None:
         return preps.head(tx, lane)
 
-    async def work(self, item: preps.Waiting, lease: Lease) -> Settle:
-        return await parking.work(self._ports, item, lease)
+    async def work(self, item: preps.Waiting, lease: Lease) -> Settle | Settlement:
+        return await parking.work(self._ports, item, lease, lengthy=self._lengthy)
 
     def broken(self, item: preps.Waiting, error: Exception) -> Settle:
         return parking.put_off(self._ports, item)
@@ -76,12 +78,22 @@ class Preparations:
         """Whoever waited is awake."""
 
 
+class Films(Preparations):
+    """Sound and film to be encoded anew, which takes seconds to minutes each. `slots`: as many as there are children for it."""
+
+    kind = preps.FILM
+    _lengthy = True
+
+
 class Links(Preparations):
-    """Links to be fetched: they wait for others, so they have slots of their own."""
+    """Links to be fetched: they wait for others, so they have slots of their own, of which one server gets a quarter."""
 
     kind = preps.LINK
-    slots = 8
+    share: int | None = 4
     risky = False
+
+    def __init__(self, ports: Ports, slots: int = 16) -> None:
+        super().__init__(ports, slots)
 
 
 class Inbound:
@@ -89,6 +101,7 @@ class Inbound:
 
     kind = inbound_rows.KIND
     slots = 24
+    share: int | None = None
     risky = False
 
     def __init__(self, ports: Ports) -> None:
@@ -119,6 +132,7 @@ class Downloads:
 
     kind = downloads.KIND
     slots = 8
+    share: int | None = None
     risky = False
 
     def __init__(self, ports: Ports) -> None:
@@ -149,6 +163,7 @@ class Renewals:
 
     kind = reuploads.KIND
     slots = 4
+    share: int | None = None
     risky = True
 
     def __init__(self, ports: Ports) -> None:
@@ -178,6 +193,7 @@ class Callbacks:
 
     kind = callbacks.KIND
     slots = MOST_CONCURRENT
+    share: int | None = None
     risky = False
 
     def __init__(self, ports: Ports) -> None:
@@ -214,6 +230,7 @@ class CleanUps:
 
     kind = gc_runs.KIND
     slots = 1
+    share: int | None = None
     risky = False
 
     def __init__(self, ports: Ports) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +51,9 @@ class Leases:
         self._ttl = ttl
         self._held: set[Lease] = set()
 
-    async def claim(self, kind: str, token: str, look: Look, room: Room, alone: bool | None) -> tuple[Lease, Any] | tuple[None, None]:
+    async def claim(
+        self, kind: str, token: str, look: Look, room: Room, alone: bool | None, crowded: Sequence[str] = ()
+    ) -> tuple[Lease, Any] | tuple[None, None]:
         """Lease the lane that is due longest and look at its head; None for both when none is due. See `lanes.claim`.
 
         A head of None means that the lane was released at once.
@@ -63,7 +65,7 @@ class Leases:
                 tx.lock(LOCK)  # else two who count at the same time would both find room for the last one
                 if not room(tx):
                     return None
-            lane = lanes.claim(tx, kind, token, self._ttl, alone)
+            lane = lanes.claim(tx, kind, token, self._ttl, alone, crowded)
             return None if lane is None else (lane, look(tx, lane))
 
         taken = await self._db.write(take, durable=False)

@@ -2,7 +2,9 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -38,11 +40,13 @@ class Item(Protocol):
 class Kind(Protocol):
     """A kind of lane and what is done with its items. `slots`: how many of its lanes run at once in this process.
 
+    `share`: how many of them at the most are of one group (see `lanes.group_of`), None for all.
     `risky`: whether an item could end this process; one that only waits for others cannot, and may wait for minutes.
     """
 
     kind: str
     slots: int
+    share: int | None
     risky: bool
 
     def room(self, tx: Tx) -> int | None:
@@ -85,6 +89,7 @@ class Worker:
         self._name = name
         self._leases = Leases(db, ttl)
         self._running: dict[str, set[asyncio.Task[None]]] = {kind.kind: set() for kind in kinds}
+        self._turns = {kind.kind: asyncio.Lock() for kind in kinds}
         self._survived: list[str] = []
         self._clearing = False
         self._stopping = asyncio.Event()
@@ -142,7 +147,11 @@ class Worker:
         free = {kind.kind: _least(kind.slots - len(self._running[kind.kind]), kind.room(tx)) for kind in self._kinds}
         return _Survey(
             [kind for kind in self._kinds if kind.risky and lanes.suspect(tx, kind.kind)],
-            {kind.kind: lanes.due(tx, kind.kind, most, kind.risky) for kind in self._kinds if (most := free[kind.kind]) > 0},
+            {
+                kind.kind: lanes.due(tx, kind.kind, most, kind.risky, self._crowded(kind))
+                for kind in self._kinds
+                if (most := free[kind.kind]) > 0
+            },
             min((after for kind in free if (after := lanes.next_due(tx, kind)) is not None), default=FLOOR),
         )
 
@@ -223,7 +232,8 @@ class Worker:
         """Claim a lane and run it; False when none is to be had."""
         try:
             token, look = f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind)
-            lease, item = await self._leases.claim(kind.kind, token, look, kind.room, alone)
+            async with self._turns[kind.kind] if kind.share else nullcontext():  # else two would take the last of a group's share
+                lease, item = await self._leases.claim(kind.kind, token, look, kind.room, alone, self._crowded(kind))
         except Later:
             return False
         if lease is None:
@@ -241,6 +251,13 @@ class Worker:
         finally:
             self._leases.drop(lease)
         return True
+
+    def _crowded(self, kind: Kind) -> list[str]:
+        """Groups of lanes that have their share of the slots."""
+        if kind.share is None:
+            return []
+        working = Counter(lanes.group_of(lease.lane.name) for lease in self._leases.held())
+        return [group for group, count in working.items() if count >= kind.share and group.startswith(f"{kind.kind}:")]
 
     def _closes(self, kind: Kind) -> bool:
         """Whether slots of this kind are to end with the item they have."""
@@ -286,7 +303,7 @@ class Worker:
             raise LeaseLost(lease.lane.name)
         lanes.settled(tx, lease.lane)
         settlement.settle(tx)
-        return self._next(tx, kind, lease.lane, done)
+        return self._next(tx, kind, lease.lane, BUDGET if settlement.lets_go else done)
 
     def _first(self, tx: Tx, lane: Claimed, kind: Kind) -> Any:
         """In the claim's transaction, whose lock on the lane stands for a fence."""

@@ -4,7 +4,7 @@ The order of statements is the protocol: wake before the item is inserted, lock 
 Several lanes are locked in the order of the path (preparations, messages, callbacks) and by name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from satchel.db import Tx
@@ -54,12 +54,23 @@ def wake_all(tx: Tx, names: Iterable[str], kind: str) -> None:
         wake(tx, name, kind)
 
 
-def due(tx: Tx, kind: str, limit: int, risky: bool = True) -> int:
-    """How many lanes of this kind are due, counted up to `limit`; of a risky kind without those that must be run alone."""
+def group_of(name: str) -> str:
+    """What a lane's name begins with, up to its last colon: of links, their server."""
+    return name.rpartition(":")[0]
+
+
+def due(tx: Tx, kind: str, limit: int, risky: bool = True, crowded: Sequence[str] = ()) -> int:
+    """How many lanes of this kind are due, counted up to `limit`; of a risky kind without those that must be run alone.
+
+    `crowded`: groups that do not count.
+    """
+    others, values = _outside(crowded)
     rows = tx.all(
-        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now {f'AND NOT {SUSPECT}' if risky else ''} ORDER BY run_at LIMIT :limit",
+        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now {f'AND NOT {SUSPECT}' if risky else ''} {others} "
+        "ORDER BY run_at LIMIT :limit",
         kind=kind,
         limit=limit,
+        **values,
     )
     return len(rows)
 
@@ -81,16 +92,21 @@ def next_due(tx: Tx, kind: str) -> float | None:
     return None if row is None else row[0]
 
 
-def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool | None = False) -> Claimed | None:
-    """Lease the lane that has been due longest. `alone`: one of those that must be, or one of the others; None for any."""
+def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool | None = False, crowded: Sequence[str] = ()) -> Claimed | None:
+    """Lease the lane that has been due longest. `alone`: one of those that must be, or one of the others; None for any.
+
+    `crowded`: groups that none is taken of.
+    """
     which = "" if alone is None else f"AND {SUSPECT}" if alone else f"AND NOT {SUSPECT}"
+    others, values = _outside(crowded)
     row = tx.one(
         "UPDATE lane SET lease = :token, run_at = :now + :ttl, claims = claims + 1 WHERE name = (SELECT name FROM lane "
-        f"WHERE kind = :kind AND run_at <= :now {which} ORDER BY run_at LIMIT 1 {{skip_locked}}) "
+        f"WHERE kind = :kind AND run_at <= :now {which} {others} ORDER BY run_at LIMIT 1 {{skip_locked}}) "
         "RETURNING name, claims",
         kind=kind,
         token=token,
         ttl=ttl,
+        **values,
     )
     return None if row is None else Claimed(row[0], token, row[1])
 
@@ -106,6 +122,12 @@ def take(tx: Tx, name: str, kind: str, token: str, ttl: float) -> Claimed | None
         ttl=ttl,
     )
     return None if row is None else Claimed(name, token, row[0])
+
+
+def _outside(groups: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A condition for lanes that belong to none of some groups, and its values."""
+    names = {f"group{n}": f"{group}:" for n, group in enumerate(groups)}
+    return "".join(f" AND substr(name, 1, {len(group)}) <> :{key}" for key, group in names.items()), names
 
 
 def fence(tx: Tx, lane: Claimed) -> bool:
@@ -131,6 +153,11 @@ def hand_back(tx: Tx, lane: Claimed) -> None:
         token=lane.token,
     )
     tx.woke = True
+
+
+def hand_over(tx: Tx, name: str, kind: str) -> None:
+    """A lane that is ours goes on as one of another kind, which has slots of its own."""
+    tx.run("UPDATE lane SET kind = :kind WHERE name = :name", name=name, kind=kind)
 
 
 def park(tx: Tx, name: str, on: str) -> None:

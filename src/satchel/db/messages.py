@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from satchel.db import Tx, lanes
+from satchel.db import Tx, lanes, statuses
 from satchel.domain.messages import Outgoing
 
 KIND = "msg"
@@ -16,7 +16,7 @@ class Waiting:
     """The head of a recipient's lane. `due_in`: seconds until it may run, 0 or less when now; `accepted_at`: wall time.
 
     `seq`: its number; `media_id`: also of what its link led to; `prep`: the preparation it waits for or waited for
-    last, for `parked` seconds; `retries`: how often an operator has asked for it again.
+    last, for `parked` seconds; `retries`: how often an operator has asked for it again; `reached`: the network told that it has it.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Waiting:
     prep: str | None
     parked: float
     retries: int
+    reached: bool
 
     @property
     def lane(self) -> str:
@@ -84,12 +85,13 @@ def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished message of a lane."""
     row = tx.one(
         "SELECT id, body, world, attempts, accepted_at, coalesce(not_before - :now, 0), seq, accepted_net, media_id, prep, "
-        "coalesce(:now - parked, 0), retries FROM message WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
+        f"coalesce(:now - parked, 0), retries, {statuses.REACHED} "
+        "FROM message WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )
     if row is None:
         return None
-    return Waiting(row[0], msgspec.json.decode(row[1], type=Outgoing), *row[2:])
+    return Waiting(row[0], msgspec.json.decode(row[1], type=Outgoing), *[*row[2:12], bool(row[12])])
 
 
 def handed(tx: Tx, message_id: str, rendition_id: str | None, copy_id: str | None) -> bool:
@@ -168,7 +170,8 @@ def last(tx: Tx) -> int:
 
 def take_back(tx: Tx, message_id: str) -> tuple[Outgoing, int] | None:
     """Remove a message that failed before the upstream had it; what it said and how often it had been tried again."""
-    row = tx.one("DELETE FROM message WHERE id = :id AND state = 'failed' RETURNING body, retries", id=message_id)
+    statement = f"DELETE FROM message WHERE id = :id AND state = 'failed' AND NOT {statuses.REACHED} RETURNING body, retries"
+    row = tx.one(statement, id=message_id)
     return None if row is None else (msgspec.json.decode(row[0], type=Outgoing), row[1])
 
 

@@ -14,10 +14,11 @@ import msgspec
 
 from satchel.db import Row, Tx, lanes, steps
 from satchel.domain.limits import HOUR
+from satchel.domain.messages import server_of
 from satchel.domain.steps import Step
 
-PREP, LINK = "prep", "link"
-"""Kinds of lane: bytes to be made ready as a media type; a link to be fetched."""
+PREP, FILM, LINK = "prep", "film", "link"
+"""Kinds of lane: bytes to be made ready as a media type; those of them for which that takes long; a link to be fetched."""
 ROOMLESS = '{"slug":"volume-%'
 """How `why` begins where the volume is full, read-only, unreadable or not there."""
 
@@ -56,7 +57,7 @@ class Said:
 class Waiting:
     """The head of a preparation's lane. `ended`: only those who wait are still to be woken; `created_at`: wall time.
 
-    `why`: it was put off last.
+    `why`: it was put off last; `begun`: whether somebody has set to work on it.
     """
 
     id: str
@@ -68,11 +69,15 @@ class Waiting:
     attempts: int
     due_in: float
     why: Said | None = None
+    begun: bool = False
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A preparation as a message sees it. `why`: it was put off last, for `troubled` seconds for this reason."""
+    """A preparation as a message sees it. `why`: it was put off last, for `troubled` seconds for this reason.
+
+    `begun`: seconds since somebody set to work on it, None while it waits for its turn.
+    """
 
     lane: str
     media_id: str | None
@@ -80,6 +85,7 @@ class Seen:
     why: Said | None
     steps: list[Step]
     troubled: float = 0.0
+    begun: float | None = None
 
 
 def of_bytes(source_sha256: str, media_id: str, media_type: str, profile: str) -> Wanted:
@@ -88,9 +94,12 @@ def of_bytes(source_sha256: str, media_id: str, media_type: str, profile: str) -
 
 
 def of_link(link: str, provider: str | None) -> Wanted:
-    """A link to be fetched, whatever it is sent as. The lane's name does not show it: it may hold a secret."""
-    key = hashlib.sha256(f"{provider or ''}\0{link}".encode()).hexdigest()
-    return Wanted(LINK, f"link:{key}", link=link, provider=provider)
+    """A link to be fetched, whatever it is sent as. The lane's name does not show it: it may hold a secret.
+
+    It begins alike for all links to one server, so that a slow one can be kept from taking every slot.
+    """
+    server, key = (hashlib.sha256(part.encode()).hexdigest() for part in (server_of(link), f"{provider or ''}\0{link}"))
+    return Wanted(LINK, f"link:{server[:16]}:{key}", link=link, provider=provider)
 
 
 def ask(tx: Tx, wanted: Wanted) -> str:
@@ -131,19 +140,31 @@ def open_in(tx: Tx, lane: str) -> str | None:
 
 def seen(tx: Tx, prep_id: str) -> Seen | None:
     """A preparation by its id; None when it was long ago."""
-    row = tx.one("SELECT lane, media_id, outcome, why, steps, coalesce(:now - troubled, 0) FROM prep WHERE id = :id", id=prep_id)
-    return None if row is None else Seen(row[0], row[1], _said(row[2]), _said(row[3]), steps.decoded(row[4]), row[5])
+    statement = "SELECT lane, media_id, outcome, why, steps, coalesce(:now - troubled, 0), :now - begun FROM prep WHERE id = :id"
+    row = tx.one(statement, id=prep_id)
+    return None if row is None else Seen(row[0], row[1], _said(row[2]), _said(row[3]), steps.decoded(row[4]), *row[5:])
 
 
 def head(tx: Tx, lane: str) -> Waiting | None:
     """The first unfinished preparation of a lane."""
     row = tx.one(
         "SELECT id, kind, lane, source_sha256, media_id, media_type, profile, link, provider, "
-        "outcome, steps, created_at, attempts, coalesce(not_before - :now, 0), why FROM prep "
+        "outcome, steps, created_at, attempts, coalesce(not_before - :now, 0), why, begun FROM prep "
         "WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1",
         lane=lane,
     )
     return None if row is None else _waiting(row)
+
+
+def begin(tx: Tx, prep_id: str) -> None:
+    """Somebody sets to work on it: from now on those who wait lose patience."""
+    tx.run("UPDATE prep SET begun = :now WHERE id = :id AND begun IS NULL", id=prep_id)
+
+
+def queue_again(tx: Tx, lane: str, prep_id: str) -> bool:
+    """It takes long, and waits for its turn among its like: its lane, which is ours, becomes one of theirs. False when it had ended."""
+    lanes.hand_over(tx, lane, FILM)
+    return tx.run("UPDATE prep SET begun = NULL, not_before = NULL WHERE id = :id AND outcome IS NULL", id=prep_id) == 1
 
 
 def end(tx: Tx, prep_id: str, outcome: Said, done: Sequence[Step]) -> bool:
@@ -224,9 +245,10 @@ def prune(tx: Tx, keep: float = HOUR, limit: int = 500) -> None:
 
 
 def _waiting(row: Row) -> Waiting:
-    id_, kind, lane, source, media_id, media_type, profile, link, provider, outcome, done, created_at, attempts, due_in, why = row
+    id_, kind, lane, source, media_id, media_type, profile, link, provider, outcome, done, created_at, attempts, due_in, why, begun = row
     wanted = Wanted(kind, lane, source, media_id, media_type, profile, link, provider)
-    return Waiting(id_, wanted, outcome is not None, _said(outcome), steps.decoded(done), created_at, attempts, due_in, _said(why))
+    said, why_said = _said(outcome), _said(why)
+    return Waiting(id_, wanted, said is not None, said, steps.decoded(done), created_at, attempts, due_in, why_said, begun is not None)
 
 
 def _said(json: str | None) -> Said | None:

@@ -64,6 +64,16 @@ def move(tx: Tx, rendition: Rendition, file: str) -> bool:
     return tx.run(statement, file=file, id=rendition.id, old_file=rendition.file) == 1
 
 
+def set_aside(tx: Tx, rendition: Rendition) -> bool:
+    """Its file is lost and comes out as other bytes now: it stays for the messages it was sent with, and no new send finds it.
+
+    False when somebody was first.
+    """
+    statement = "UPDATE rendition SET profile = :aside WHERE id = :id AND profile = :profile AND file = :file"
+    aside = f"{rendition.profile}/{rendition.id}"
+    return tx.run(statement, aside=aside, id=rendition.id, profile=rendition.profile, file=rendition.file) == 1
+
+
 def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
     """Those of these file names that are no rendition's."""
     if not names:

@@ -5,6 +5,14 @@ import msgspec
 from satchel.db import Tx
 from satchel.domain.statuses import ORDER, Status, errors_of
 
+REACHED = "EXISTS (SELECT 1 FROM status WHERE status.message_id = message.id AND status.status IN ('sent', 'delivered', 'read'))"
+"""Of a row of the message table: whether the network has told that it has it, whatever became of the answer to its hand-over."""
+
+
+def reached(tx: Tx, message_id: str) -> bool:
+    """Whether the network has told that it has a message."""
+    return tx.one(f"SELECT 1 FROM message WHERE id = :id AND {REACHED}", id=message_id) is not None
+
 
 def record(tx: Tx, status: Status) -> bool:
     """Keep a status; True when it is new and no higher one was known, so that it is worth telling."""

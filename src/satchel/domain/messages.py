@@ -74,6 +74,15 @@ def has_host(link: str) -> bool:
         return False
 
 
+def server_of(link: str) -> str:
+    """Host and port of a link, in small letters; empty where it cannot be taken apart."""
+    try:
+        parts = urlsplit(link)
+        return f"{(parts.hostname or '').rstrip('.')}:{parts.port or parts.scheme}"
+    except ValueError:
+        return ""
+
+
 def parse(given: Any) -> Outgoing:
     """Check a decoded body. Raises `Fault` with what is wrong and how to put it right."""
     if not isinstance(given, dict):

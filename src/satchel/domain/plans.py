@@ -72,6 +72,12 @@ def plan(facts: Facts, media_type: str, rules: Rules) -> Plan:
             return plan_recording(facts, media_type, policy, most)
 
 
+def takes_long(facts: Facts, todo: Plan) -> bool:
+    """Whether carrying it out may take minutes: sound and film encoded anew, as they are, too, where a strip is not enough."""
+    recording = todo.media_type in ("audio", "video")
+    return recording and (todo.action == "convert" or (todo.action == "strip" and facts.size > todo.most))
+
+
 def too_large(plain: int, media_type: str) -> Fault:
     """What so many plain bytes are over the ceiling by, measured where it counts: on the encrypted blob."""
     size, ceiling = encrypted_size(plain), ENCRYPTED_BYTES[media_type]

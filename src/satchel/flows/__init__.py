@@ -85,11 +85,13 @@ class Settlement:
     """A `Settle` with more to say. `ahead`: run before the lane is locked, for rows that come before it in the order of locks.
 
     `durable`: False for what may be lost in a crash of the machine, since the item is then merely worked on again.
+    `lets_go`: the lane is given back even if its next item is due, since others are to go on with it.
     """
 
     settle: Settle
     ahead: Callable[[Tx], None]
     durable: bool = True
+    lets_go: bool = False
 
 
 class LeaseLost(Exception):

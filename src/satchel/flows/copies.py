@@ -11,7 +11,7 @@ from satchel.domain.limits import ENCRYPTED_BYTES, encrypted_size
 from satchel.domain.media import Media, Rendition
 from satchel.domain.plans import too_large
 from satchel.flows import Lease, Ports
-from satchel.flows.prepare import key_of_rendition
+from satchel.flows.prepare import changed, key_of_rendition
 
 SLACK = 60.0
 """Seconds by which a copy may be older than new and still count as new."""
@@ -33,10 +33,10 @@ async def ensure(ports: Ports, rendition: Rendition, media: Media, lease: Lease)
     _check_ceiling(rendition)
     lease.check()
     key = key_of_rendition(rendition, media)
-    return await ports.flights.once((rendition.id, key), lambda: _placed(ports, rendition, key))
+    return await ports.flights.once((rendition.id, key), lambda: _placed(ports, rendition, media, key))
 
 
-async def _placed(ports: Ports, rendition: Rendition, key: str, force: bool = False) -> StoredCopy:
+async def _placed(ports: Ports, rendition: Rendition, media: Media, key: str, force: bool = False) -> StoredCopy:
     """Look only now: the one who was first may have ended just before. A copy put twice is one copy, so no lease is asked any more."""
     name = ports.upstream.name
     known, now_net = await ports.db.read(lambda tx: (rows.live(tx, rendition.id, name), settings.network_now(tx)))
@@ -49,7 +49,7 @@ async def _placed(ports: Ports, rendition: Rendition, key: str, force: bool = Fa
             if fault.situation is MEDIA_GONE and rendition.file is not None:  # evicted, or removed by hand, since we found it
                 raise Later(MEDIA_GONE, "What had been made of the file is no longer on the media volume and is made again.") from fault
             if fault.situation is not MEDIA_CHANGED or rendition.file is None:
-                raise
+                raise await changed(ports, media, fault) from fault
             await ports.volume.delete(key)  # it is ours and damaged: made again at the next try
             raise Later(MEDIA_CHANGED, "What had been made of the file was damaged on the media volume and is made again.") from fault
     copy = StoredCopy(known.id if known else str(uuid.uuid4()), placed.address, placed.expires_net, now_net)
@@ -70,16 +70,16 @@ async def renew(ports: Ports, rendition: Rendition, media: Media, lease: Lease, 
     """
     lease.check()
     key = key_of_rendition(rendition, media)
-    return await ports.flights.once(("renew", rendition.id, key), lambda: _renewed(ports, rendition, key, failed))
+    return await ports.flights.once(("renew", rendition.id, key), lambda: _renewed(ports, rendition, media, key, failed))
 
 
-async def _renewed(ports: Ports, rendition: Rendition, key: str, failed: Failed) -> StoredCopy:
+async def _renewed(ports: Ports, rendition: Rendition, media: Media, key: str, failed: Failed) -> StoredCopy:
     name = ports.upstream.name
     known, now_net = await ports.db.read(lambda tx: (rows.live(tx, rendition.id, name), settings.network_now(tx)))
     lives = known is not None and known.expires_net > now_net + SLACK
     if known is not None and lives and not failed(known, now_net):
         return known
-    return await _placed(ports, rendition, key, force=lives)
+    return await _placed(ports, rendition, media, key, force=lives)
 
 
 async def expire(ports: Ports, copy: StoredCopy) -> None:

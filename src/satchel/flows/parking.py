@@ -1,7 +1,8 @@
 """Preparations: messages wait for one without holding a slot, and each is done once in a lane of its own, however many wait.
 
-A parked message is put off until it gives up; the preparation's settle wakes its lane. Both lock the preparation's lane first, so a
-preparation that ends between a message's look and its parking is seen, and the message is looked at again at once.
+A parked message is looked at again after five minutes at the latest; the preparation's settle wakes its lane before that. Both lock the
+preparation's lane first, so a preparation that ends between a message's look and its parking is seen, and the message is looked at
+again at once.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from satchel.db import Tx, lanes, messages, preps
+from satchel.db import Tx, hosts, lanes, messages, preps
 from satchel.db import media as media_rows
 from satchel.db import steps as step_rows
 from satchel.db.messages import Waiting
@@ -70,17 +71,22 @@ def wait(item: Waiting, wanted: Wanted, before: Seen | None, open_: str | None, 
     same = before if before is not None and before.lane == wanted.lane else None
     if same is not None and same.outcome is not None:
         _raise_outcome(item, wanted, same, same.outcome)
-    limit = _limit(rest.limits, same.why if same else None)
-    waited = _waited(item, same) if same is not None and same.outcome is None else 0.0
-    if waited >= limit:
-        raise _too_slow(rest.limits, same.why if same else None, limit)
+    waited, limit = (0.0, WAIT_FOR_RENDITION) if same is None or same.outcome is not None else _clock(item, same, rest.limits)
+    if same is not None and waited >= limit:
+        raise _too_slow(rest.limits, same, limit)
     after = min(limit - waited, WAIT_FOR_RENDITION, rest.limits.wait_for_room, rest.ttl)
     return _Parking(item, wanted, open_, after, inherited).settlement()
 
 
-def _waited(item: Waiting, prep: Seen) -> float:
-    """Seconds that count: for room, those without any; what went before, such as a volume that was away, had its own patience."""
-    return min(item.parked, prep.troubled) if _situation(prep.why) in ROOMLESS else item.parked
+def _clock(item: Waiting, prep: Seen, limits: Limits) -> tuple[float, float]:
+    """Seconds that a message has waited for an open preparation, and for how many it does.
+
+    What counts is the work, not the time before its turn; for room, those without any: what went before had its own patience.
+    """
+    if prep.begun is None:
+        return item.parked, GIVE_UP_SENDING
+    since = prep.troubled if _situation(prep.why) in ROOMLESS else prep.begun
+    return min(item.parked, since), _limit(limits, prep.why)
 
 
 @dataclass
@@ -113,15 +119,20 @@ class _Parking:
         return True
 
 
-async def work(ports: Ports, item: preps.Waiting, lease: Lease) -> Settle:
-    """Do a preparation; what is left is one transaction that tells those who wait for it, or some of them."""
+async def work(ports: Ports, item: preps.Waiting, lease: Lease, *, lengthy: bool = False) -> Settle | Settlement:
+    """Do a preparation; what is left is one transaction that tells those who wait for it, or some of them.
+
+    `lengthy`: also one that takes long; else it is left to those who do.
+    """
     if item.ended:
         return partial(_tell, item=item)
     line = Timeline(ports.host, item.attempts + 1)
     upto = await ports.db.read(messages.last, alone=True) if item.wanted.link is not None else None
     try:
         lease.check()
-        outcome = replace(await _outcome(ports, item.wanted, line), upto=upto)
+        outcome = replace(await _outcome(ports, item, line, lengthy), upto=upto)
+    except prepare.Lengthy:
+        return Settlement(lambda tx: preps.queue_again(tx, item.wanted.lane, item.id), lambda tx: None, durable=False, lets_go=True)
     except Fault as fault:
         if patience(ports.limits, fault.situation) is not None:
             return _again(item, fault, line)
@@ -143,20 +154,31 @@ def hopeless(ports: Ports, item: preps.Waiting, fault: Fault) -> Settle:
     return partial(_tell, item=item) if item.ended else _ended(item, outcome, Timeline(ports.host, item.attempts + 1))
 
 
-async def _outcome(ports: Ports, wanted: Wanted, line: Timeline) -> Said:
+async def _outcome(ports: Ports, item: preps.Waiting, line: Timeline, lengthy: bool) -> Said:
+    wanted = item.wanted
+    if wanted.profile not in (None, ports.limits.profile):
+        await _leave_to_another(ports, wanted)
+        return Said()  # whoever waits asks anew, under the settings of today
+    if not item.begun:
+        await ports.db.write(partial(preps.begin, prep_id=item.id), durable=False)
     if wanted.link is not None:
         with line.step("link_fetched"):
             media = await links.fetch(ports, wanted.link, wanted.provider)
         return Said(media_id=media.id)
-    if wanted.profile != ports.limits.profile:
-        raise Later(NOT_READY, "It was asked for by a Coreapp with other post-processing settings, which is to do it.")
     found = await ports.db.read(lambda tx: media_rows.needed(tx, str(wanted.media_id)), alone=True)
     if found is None:
         raise Fault(MEDIA_GONE, f"The media {wanted.media_id} was deleted: upload the file again.")
     media = await reading.as_it_lies(ports, found)
     if media.sha256 == wanted.source_sha256:  # else it was changed by hand, and the message asks for what lies there now
-        await prepare.ensure(ports, media, str(wanted.media_type), line)
+        await prepare.ensure(ports, media, str(wanted.media_type), line, lengthy=lengthy)
     return Said()
+
+
+async def _leave_to_another(ports: Ports, wanted: Wanted) -> None:
+    """Raises `Later` while another Coreapp lives that may have the post-processing settings with which this was asked for."""
+    living = await ports.db.read(lambda tx: hosts.living(tx, "core"), alone=True)
+    if any(host.stats.get("profile", wanted.profile) == wanted.profile for host in living if host.id != ports.host):
+        raise Later(NOT_READY, "It was asked for by a Coreapp with other post-processing settings, which is to do it.")
 
 
 def _ended(item: preps.Waiting, outcome: Said, line: Timeline) -> Settle:
@@ -210,13 +232,17 @@ def _raise_outcome(item: Waiting, wanted: Wanted, prep: Seen, outcome: Said) -> 
 
 
 def _limit(limits: Limits, why: Said | None) -> float:
-    """Seconds that a message waits for a preparation."""
+    """Seconds that a message waits for a preparation in work."""
     situation = _situation(why)
     return patience(limits, situation) or AWAY.get(situation, WAIT_FOR_RENDITION) if situation else WAIT_FOR_RENDITION
 
 
-def _too_slow(limits: Limits, why: Said | None, limit: float) -> Fault:
+def _too_slow(limits: Limits, prep: Seen, limit: float) -> Fault:
+    why = prep.why
     situation = _situation(why)
+    if prep.begun is None:
+        details = f"Preparing the media did not come to its turn within {limit / 3600:.0f} hours: give Coreapp more hosts or fewer files."
+        return Fault(PREPARATION_TOO_SLOW, details)
     if why is None or situation is None:
         details = f"Preparing the media took more than {limit / 60:.0f} minutes: send a smaller or simpler file, or try again later."
         return Fault(PREPARATION_TOO_SLOW, details)

@@ -127,6 +127,8 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle | Settlem
         found = await ports.db.read(partial(_look, ports=ports, item=item))
         if found.prep is not None and found.prep.outcome is not None:
             line.inherit(found.prep.steps)
+        if item.reached:
+            return _told(item, found, line)
         left = _time_left(item, found.now_net)
         if item.message.media_type is None:
             return await _without_media(ports, item, lease, line)
@@ -152,10 +154,12 @@ def _over(item: Waiting, fault: Fault, line: Timeline) -> Settle:
 
 
 def failed(item: Waiting, fault: Fault, line: Timeline) -> Settle:
-    """The message ends here; the business is told why."""
+    """The message ends here; the business is told why. Unless the network has told of it meanwhile: then it is looked at once more."""
     line.mark("failed", "failed", fault.details)
 
     def settle(tx: Tx) -> bool:
+        if status_rows.reached(tx, item.id):
+            return rows.again(tx, item.id, 0.0)
         if not rows.failed(tx, item.id):
             return False
         statuses.record(tx, [Status(item.id, item.message.to, "failed", settings.network_now(tx), fault, item.retries + 1)])
@@ -190,6 +194,13 @@ def _handed(item: Waiting, line: Timeline, rendition_id: str | None, copy_id: st
         return True
 
     return settle
+
+
+def _told(item: Waiting, found: "_Found", line: Timeline) -> Settle:
+    """The network has it, and only its answer was lost: nothing that stands in its way now keeps it from having gone out."""
+    log.info("handed_over", message_id=item.id, told=True)
+    rendition = found.known.id if isinstance(found.known, Rendition) else None
+    return _handed(item, line, rendition, found.copy.id if found.copy else None)
 
 
 def _not_now(item: Waiting, later: Later, line: Timeline) -> Settle:

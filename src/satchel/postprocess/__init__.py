@@ -64,9 +64,9 @@ class Transcoder(Protocol):
     async def render(self, path: Path, plan: Plan, into: Path) -> Rendered:
         """Carry out a plan that does not keep the original: write what goes out to `into`, which must not exist."""
 
-    async def process(self, path: Path, decide: Decide, into: Path) -> Processed:
+    async def process(self, path: Path, decide: Decide, into: Path, *, lengthy: bool = False) -> Processed:
         """Both, with one look at the file where that is enough. `decide` says what to do about the facts, in a thread; what it raises
-        passes through.
+        passes through. `lengthy`: it may take minutes, and is to be in the way of nothing that does not.
         """
 
     async def close(self) -> None:

@@ -1,14 +1,16 @@
 """The engine of the port: pools of warm, isolated children, each used by one thread at a time. Runs in the parent; decodes nothing.
 
 A job waits for one of `children` threads and opens its file; only for a format that a family of children works on it goes on, and takes
-an idle child of that family or starts one. Renditions of audio and video, which may take minutes, have threads of their own.
-A child that dies in the middle gets one successor; a child that is too slow is killed, and the file is to blame.
+an idle child of that family or starts one. What may take minutes has threads of its own.
+A child that dies in the middle gets one successor, one that lacks memory two; a child that is too slow is killed. Then the file is to
+blame.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -24,6 +26,8 @@ from satchel.postprocess.visits import SLOW, Converse, Said, Target, Visit
 from satchel.postprocess.worker import Died, Reply, TooSlow, Worker, not_ready
 
 TRIES = 2
+STARVED = 3
+"""After so many fresh children that lacked memory while nothing else was at work, the file is to blame."""
 Result = TypeVar("Result")
 log = structlog.get_logger("satchel.postprocess")
 
@@ -50,6 +54,27 @@ class Job:
                 self._worker.kill()
 
 
+class Company:
+    """Who works at the same time. What a job lacked while it was alone, nobody took from it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._working = self._arrivals = 0
+
+    @contextmanager
+    def joined(self) -> Iterator[Callable[[], bool]]:
+        """Work; what this yields tells whether nobody else has worked since."""
+        with self._lock:
+            self._working += 1
+            self._arrivals += 1
+            first, arrivals = self._working == 1, self._arrivals
+        try:
+            yield lambda: first and self._arrivals == arrivals
+        finally:
+            with self._lock:
+                self._working -= 1
+
+
 class Children:
     """The `Transcoder` that decodes in child processes, which start when they are first needed.
 
@@ -64,6 +89,7 @@ class Children:
         self._idle_lock = threading.Lock()
         self._jobs: set[Job] = set()
         self._told: set[Family] = set()
+        self._company = Company()
 
     async def probe(self, path: Path) -> Facts:
         """See `Transcoder.probe`."""
@@ -74,12 +100,10 @@ class Children:
         threads = self._slow_threads if plan.media_type in SLOW else self._threads
         return await self._run(threads, lambda job: self._render(path, plan, into, job), undo=lambda: into.unlink(missing_ok=True))
 
-    async def process(self, path: Path, decide: Decide, into: Path) -> Processed:
+    async def process(self, path: Path, decide: Decide, into: Path, *, lengthy: bool = False) -> Processed:
         """See `Transcoder.process`."""
-        done = await self._run(self._threads, lambda job: self._process(path, decide, into, job), undo=lambda: into.unlink(missing_ok=True))
-        if done.rendered is not None or done.plan.action == "keep":
-            return done
-        return Processed(done.facts, done.plan, await self.render(path, done.plan, into))
+        threads = self._slow_threads if lengthy else self._threads
+        return await self._run(threads, lambda job: self._process(path, decide, into, job, lengthy), lambda: into.unlink(missing_ok=True))
 
     async def close(self) -> None:
         """End the children; a job that is still running is ended with a `Later`."""
@@ -111,7 +135,7 @@ class Children:
             family = family_of(source.format)
             if family is None:
                 return _named(source)
-            reply = self._in_child(family, lambda worker: Said(worker.ask(source)), source, job)
+            reply = self._in_child(family, lambda worker: Said(worker.ask(source)), source, job, lengthy=False)
             return _facts(reply)
 
     def _render(self, path: Path, plan: Plan, into: Path, job: Job) -> Rendered:
@@ -120,41 +144,55 @@ class Children:
             if family is None:
                 raise Fault(TYPE_NOT_ACCEPTED, f"Found {source.mime}, of which nothing can be made: send it as a document.")
             with Target(into) as target:
-                self._in_child(family, lambda worker: target.fill(worker, worker.ask(source, plan), plan), source, job)
+                self._in_child(family, lambda worker: target.fill(worker, worker.ask(source, plan), plan), source, job, lengthy=True)
             return target.rendered
 
-    def _process(self, path: Path, decide: Decide, into: Path, job: Job) -> Processed:
+    def _process(self, path: Path, decide: Decide, into: Path, job: Job, lengthy: bool) -> Processed:
         with Source(path) as source:
             family = family_of(source.format)
             if family is None:
                 return Processed(_named(source), decide(_named(source)))
             with Visit(source, decide, into) as visit:
-                self._in_child(family, visit, source, job)
+                self._in_child(family, visit, source, job, lengthy)
             return visit.outcome()
 
-    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job) -> Reply:
-        """Talk to a child, and to a second one if the first dies. Raises `Fault` or `Later` for whatever is not an answer."""
-        seconds = self._seconds or family.wall
-        for _ in range(TRIES):
-            worker = self._take(family)
-            try:
-                job.uses(worker)
-                with worker.within(seconds):
-                    said = converse(worker)
-                self._give_back(worker, said, job)
-            except Died:
-                worker.end()
-                if job.stopped:
-                    raise ended() from None
-            except TooSlow:
-                worker.end()
-                raise too_heavy(source, f"could not be decoded within {seconds:g} seconds") from None
-            except BaseException:
-                worker.end()
-                raise
+    def _in_child(self, family: Family, converse: Converse, source: Source, job: Job, lengthy: bool) -> Reply:
+        """Talk to a child, and to another one if it dies or lacks memory. Raises `Fault` or `Later` for whatever is not an answer."""
+        seconds = self._seconds or (family.wall if lengthy else family.glance)
+        deaths = starved = 0
+        while deaths < TRIES:
+            with self._company.joined() as alone:
+                said = self._once(family, converse, source, job, seconds)
+            if said is None:
+                deaths += 1
+            elif said.reply.error == "memory" and alone():
+                starved += 1
+                if starved == STARVED:
+                    raise greedy(source)
             else:
                 return said.reply if not said.reply.error else refuse(said.reply, source, said.plan)
         raise too_heavy(source, "could not be decoded within the memory and time limits of a child process")
+
+    def _once(self, family: Family, converse: Converse, source: Source, job: Job, seconds: float) -> Said | None:
+        """Talk to one child; None when it died."""
+        worker = self._take(family)
+        try:
+            job.uses(worker)
+            with worker.within(seconds):
+                said = converse(worker)
+            self._give_back(worker, said, job)
+        except Died:
+            worker.end()
+            if job.stopped:
+                raise ended() from None
+            return None
+        except TooSlow:
+            worker.end()
+            raise too_heavy(source, f"could not be decoded within {seconds:g} seconds") from None
+        except BaseException:
+            worker.end()
+            raise
+        return said
 
     def _take(self, family: Family) -> Worker:
         while worker := self._idle_one(family):
@@ -224,6 +262,12 @@ def refuse(reply: Reply, source: Source, plan: Plan | None) -> NoReturn:
 def too_heavy(source: Source, why: str) -> Fault:
     """A situation of its own: this machine may have been busy or frozen, so it must not be remembered of the file."""
     return Fault(MEDIA_TOO_HEAVY, f"This {source.mime} {why}: send a smaller or simpler one, or send it as a document.")
+
+
+def greedy(source: Source) -> Fault:
+    """A file of which no child will ever make anything."""
+    details = f"This {source.mime} is broken, or needs more memory than a child process may have, whatever else this host does: "
+    return Fault(MEDIA_UNREADABLE, details + "send a smaller or simpler one, or send it as a document.")
 
 
 def ended() -> Later:

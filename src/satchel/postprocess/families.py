@@ -12,8 +12,9 @@ MEBI = 1 << 20
 
 @dataclass(frozen=True)
 class Family:
-    """`module`: a `Handler` (see `child`). `wall`, `cpu`: seconds for one job; `base` bytes and so many `per_pixel`: its address space.
+    """`module`: a `Handler` (see `child`). `base` bytes and so many `per_pixel`: its address space.
 
+    `wall`, `cpu`: seconds for one job; `glance`: seconds of wall time for one that is not to take long.
     `converts_once`: a child ends after a conversion, in which decoders have worked on a stranger's file for long.
     `environment`: variables for it alone.
     """
@@ -23,6 +24,7 @@ class Family:
     wall: float
     cpu: int
     base: int
+    glance: float = 60.0
     per_pixel: int = 0
     converts_once: bool = False
     environment: tuple[tuple[str, str], ...] = ()

@@ -71,7 +71,7 @@ class Target:
 
 
 class Visit(Target):
-    """A probe, a decision and, unless that takes long, the rendition, while the child still has the file."""
+    """A probe, a decision and the rendition, while the child still has the file."""
 
     def __init__(self, source: Source, decide: Decide, into: Path) -> None:
         super().__init__(into)
@@ -95,7 +95,7 @@ class Visit(Target):
         except (Fault, Later) as why:
             self._undecided = why
             return Said(reply)
-        if plan.action == "keep" or plan.media_type in SLOW:
+        if plan.action == "keep":
             return Said(reply)
         return self.fill(worker, worker.ask(self._source, plan, again=held), plan)
 
