@@ -1,4 +1,4 @@
-"""Habits of old clients that show only over time, through the network or in callbacks, against a node of the test kit: C15, C16, C18 to C22."""
+"""Habits of old clients that show only over time, through the network or in callbacks: C15, C16 and C18 to C22."""
 
 import hashlib
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from satchel.testing.world import World
 from ..conftest import PHOTO
 from ..postprocess.recordings import made
 
-UNKNOWN = "12025550107"
+UNKNOWN = "12025550103"
 KNOWN_STATUSES = {"sending", "sent", "delivered", "read", "failed", "deleted"}
 RECEIVED = pytest.mark.skipif(find_spec("satchel.flows.inbound") is None, reason="a node that receives nothing")
 VOICE = "audio/ogg; codecs=opus"

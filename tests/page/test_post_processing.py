@@ -82,9 +82,9 @@ def test_p09_the_content_decides_and_not_what_the_upload_says(api: Api, name: st
 
 def test_p10_a_transparent_background_becomes_white_and_a_stickers_stays(api: Api, whatsapp: World) -> None:
     picture, mime = received(api, whatsapp, "image", pictures.png(CLEAR), "image/png")
-    assert (mime, Image.open(BytesIO(picture)).getpixel((100, 100))) == ("image/jpeg", (255, 255, 255))
+    assert (mime, Image.open(BytesIO(picture)).getextrema()) == ("image/jpeg", ((255, 255),) * 3)
     sticker, mime = received(api, whatsapp, "sticker", pictures.saved(CLEAR, "WEBP", {}), "image/webp")
-    assert (mime, Image.open(BytesIO(sticker)).convert("RGBA").getpixel((100, 100))[3]) == ("image/webp", 0)
+    assert (mime, Image.open(BytesIO(sticker)).convert("RGBA").getchannel("A").getextrema()) == ("image/webp", (0, 0))
 
 
 def test_p11_h264_with_aac_is_not_coded_again(api: Api, whatsapp: World) -> None:

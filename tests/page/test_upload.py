@@ -14,7 +14,7 @@ import pytest
 from satchel.testing.world import World
 
 from ..postprocess.pictures import HARBOUR, MEDIA, pixels
-from .conftest import Api
+from .conftest import Api, Json
 
 MB = 1 << 20
 PAGE_CURL = """curl -X POST \\
@@ -66,8 +66,15 @@ def test_p03_a_media_is_fetched_by_its_id_and_deleted_by_it(api: Api) -> None:
         assert (again.status_code, again.content) == (404, b"")
 
 
-WRONG = {
-    "no token": ("POST", "/v1/media", {"content": b"x", "headers": {"Authorization": "", "Content-Type": "a/b"}}, 401, 1005, "Access denied"),
+WRONG: dict[str, tuple[str, str, Json, int, int, str]] = {
+    "no token": (
+        "POST",
+        "/v1/media",
+        {"content": b"x", "headers": {"Authorization": "", "Content-Type": "a/b"}},
+        401,
+        1005,
+        "Access denied",
+    ),
     "nobody's media": (
         "POST",
         "/v1/messages",
