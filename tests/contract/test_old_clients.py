@@ -1,7 +1,6 @@
 """Habits of old clients that show only over time, through the network or in callbacks: C15, C16 and C18 to C22."""
 
 import hashlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from ..postprocess.recordings import made
 
 UNKNOWN = "12025550103"
 KNOWN_STATUSES = {"sending", "sent", "delivered", "read", "failed", "deleted"}
-RECEIVED = pytest.mark.skipif(find_spec("satchel.flows.inbound") is None, reason="a node that receives nothing")
 VOICE = "audio/ogg; codecs=opus"
 
 
@@ -59,7 +57,6 @@ def test_c19_each_body_tells_one_status(whatsapp: World) -> None:
     assert [(list(callback.json), len(callback.json["statuses"])) for callback in whatsapp.webhooks] == [(["statuses"], 1)] * 6
 
 
-@RECEIVED
 def test_c19_each_body_tells_one_message(whatsapp: World) -> None:
     phone = whatsapp.phone(name="Ada")
     sent = [phone.send("text", text=text).id for text in ("one", "two", "three")]
@@ -79,7 +76,6 @@ MEDIA = {
 }
 
 
-@RECEIVED
 @pytest.mark.parametrize("type_", MEDIA)
 def test_c20_a_received_media_has_what_clients_read(whatsapp: World, type_: str) -> None:
     make, given = MEDIA[type_]
@@ -96,7 +92,6 @@ def test_c20_a_received_media_has_what_clients_read(whatsapp: World, type_: str)
     assert {name: media[name] for name in ("caption", "filename") if name in given} == {k: v for k, v in given.items() if k != "mime"}
 
 
-@RECEIVED
 def test_c21_a_media_that_was_not_fetched_says_so_and_has_an_id_and_no_file(whatsapp: World) -> None:
     whatsapp.node.settings.change(media={"auto_download": []})
     with whatsapp.expect_webhook("messages", type="image") as hook:

@@ -1,6 +1,5 @@
 """What is kept where, and for how long: P14 to P16, P18 and P19."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,6 @@ from satchel.testing.world import World
 
 from ..postprocess.pictures import HARBOUR, pixels
 from .conftest import Api, Json
-
-ASKED = pytest.mark.skipif(find_spec("satchel.flows.renew") is None, reason="a node without re-upload")
-CLEANED = pytest.mark.skipif(find_spec("satchel.flows.retention") is None, reason="a node without clean-up")
-RECEIVED = pytest.mark.skipif(find_spec("satchel.flows.inbound") is None, reason="a node that receives nothing")
 
 
 def on_server(api: Api, whatsapp: World, number: str) -> tuple[int, bytes]:
@@ -46,7 +41,6 @@ def test_p14_the_14_days_count_from_each_send(api: Api, whatsapp: World) -> None
     assert phone.messages[0].download().state == "downloaded"
 
 
-@ASKED
 def test_p15_who_asks_after_the_14_days_gets_the_same_file(api: Api, whatsapp: World) -> None:
     soon, late = whatsapp.phone(), whatsapp.phone(auto_download=False)
     media_id = api.upload(HARBOUR, "image/jpeg")
@@ -57,7 +51,6 @@ def test_p15_who_asks_after_the_14_days_gets_the_same_file(api: Api, whatsapp: W
     assert (photo.download().state, photo.bytes) == ("downloaded", fetched)
 
 
-@ASKED
 @pytest.mark.parametrize("how", ["through the API", "by hand"])
 def test_p15_who_asks_for_what_is_gone_is_told_that_it_is_unavailable(api: Api, whatsapp: World, how: str) -> None:
     phone = whatsapp.phone(auto_download=False)
@@ -91,7 +84,6 @@ def test_p16_a_media_that_is_kept_can_be_sent_again_at_any_time(api: Api, whatsa
         whatsapp.clock.advance(days=days)
 
 
-@CLEANED
 def test_p16_a_clean_up_deletes_what_was_not_used_for_30_days(api: Api, whatsapp: World) -> None:
     phone = whatsapp.phone()
     unused, used = (api.upload(HARBOUR, "image/jpeg") for _ in range(2))
@@ -126,7 +118,6 @@ def test_p18_files_may_be_deleted_directly(api: Api, whatsapp: World) -> None:
     assert phone.wait_for("image").state == "downloaded"
 
 
-@RECEIVED
 def test_p19_what_was_received_is_seen_by_ls(api: Api, whatsapp: World) -> None:
     ours = api.upload(HARBOUR, "image/jpeg")
     with whatsapp.expect_webhook("messages", type="document") as hook:

@@ -109,8 +109,18 @@ def test_p11_what_arrives_is_h264_with_one_aac_or_none(
     assert (mime, codecs(body)) == ("video/mp4", wanted)
 
 
+def moving() -> bytes:
+    first, *rest = [Image.new("RGBA", (512, 512), colour) for colour in ("red", "green")]
+    return pictures.saved(first, "WEBP", {"save_all": True, "append_images": rest})
+
+
 def test_p13_an_animated_sticker_is_not_sent_and_its_sender_is_told_why(api: Api) -> None:
-    pictures_ = [Image.new("RGBA", (512, 512), colour) for colour in ("red", "green")]
-    moving = pictures.saved(pictures_[0], "WEBP", {"save_all": True, "append_images": pictures_[1:]})
-    error = api.refused("sticker", id=api.upload(moving, "image/webp"))
+    error = api.refused("sticker", id=api.upload(moving(), "image/webp"))
     assert (error["code"], "animated" in error["details"]) == (1000, True)
+
+
+def test_p13_an_animated_sticker_may_come_in(whatsapp: World) -> None:
+    with whatsapp.expect_webhook("messages", type="sticker") as hook:
+        whatsapp.phone().send("sticker", moving())
+    sticker = hook.json["messages"][0]["sticker"]
+    assert (sticker["animated"], whatsapp.media.get(sticker["id"])) == (True, moving())
