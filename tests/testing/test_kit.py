@@ -1,10 +1,14 @@
 """The test kit from outside: a pytest of its own, real processes, samples of what people write."""
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from satchel.client import Satchel
+from satchel.testing.server import environment
 
 from ..cli.dev import Dev
 from ..cli.test_dev import alive
@@ -85,6 +89,11 @@ def test_a_running_node_gets_its_settings_back(tmp_path: Path) -> None:
             assert "where every test begins a new world" in refused.output
     finally:
         dev.stop()
+
+
+def test_the_processes_are_those_of_the_same_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["src", str(tmp_path), ""]))
+    assert environment(tmp_path, {}, PASSWORD)["PYTHONPATH"] == os.pathsep.join([str(Path("src").resolve()), str(tmp_path)])
 
 
 def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:

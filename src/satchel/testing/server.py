@@ -180,12 +180,18 @@ def environment(folder: Path, settings: Mapping[str, str], password: str) -> dic
     chosen = {"volume.durability": "fast", **settings}  # a power cut ends the tests, too
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SATCHEL_", "WA_"))},
+        **{name: absolute(path) for name, path in os.environ.items() if name == "PYTHONPATH"},
         "XDG_CONFIG_HOME": str(folder),
         "SATCHEL_UPSTREAM__SECRET": secret,
         "SATCHEL_SANDBOX_SECRET": secret,
         "SATCHEL_ADMIN_PASSWORD": password,
         **{f"SATCHEL_{name.replace('.', '__').upper()}": value for name, value in chosen.items()},
     }
+
+
+def absolute(paths: str) -> str:
+    """A search path as it is meant here: the processes work in another folder, where `src` would be nothing."""
+    return os.pathsep.join(map(os.path.abspath, filter(None, paths.split(os.pathsep))))
 
 
 def free_port() -> int:
