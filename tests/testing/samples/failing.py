@@ -32,5 +32,6 @@ def test_sent_is_not_announced(whatsapp: World) -> None:
 
 
 def test_a_plain_assertion(whatsapp: World) -> None:
-    whatsapp.node.send.text(whatsapp.phone().number, "hello there").wait("delivered")
+    with whatsapp.expect_webhook("statuses", status="delivered"):
+        whatsapp.node.send.text(whatsapp.phone().number, "hello there")
     assert whatsapp.webhooks == []
