@@ -16,7 +16,7 @@ from satchel.domain.statuses import Status
 from satchel.flows import Ports, application, replays, statuses
 from satchel.flows import callbacks as telling
 
-from ..egress.test_post import Receiver, listening
+from ..egress.test_post import OK, Receiver, listening
 from ..journeys.running import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -269,6 +269,49 @@ async def test_a_replay_has_the_first_id_and_says_what_it_is(ports: Ports, recei
     assert [receiver.header("webhook-id", of=n) for n in range(3)] == [first] * 3
     assert [receiver.header("satchel-replay", of=n) for n in range(3)] == [[], ["1"], ["1"]]
     assert receiver.bodies[0] == receiver.bodies[1] == receiver.bodies[2]
+
+
+async def test_a_replay_of_what_still_waits_is_an_attempt_now_with_whatever_stands_before_it(ports: Ports, receiver: Receiver) -> None:
+    patient = {"callback_backoff_delay_ms": 600_000, "max_callback_backoff_delay_ms": 600_000}
+    await application.change(ports.db, {"webhooks": {"url": receiver.url}, **patient}, "admin")
+    receiver.answers = [REFUSED, OK]
+    await told(ports, "12025550111", "12025550111")
+    worker, task = await running(ports)
+    while not (waiting := await put_off(ports)):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    second, first = await ports.db.read(lambda tx: callbacks.newest(tx, "waiting", None, 10))
+    assert waiting == [first.id]
+    assert await replays.replay(ports, replays.Wanted(ids=(second.id,))) == [second.id]
+    while "waiting" in await states(ports):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await task
+    assert receiver.bodies == [first.body.encode(), first.body.encode(), second.body.encode()]
+    assert await states(ports) == ["done", "done"]
+
+
+async def put_off(ports: Ports) -> list[str]:
+    found = await ports.db.read(lambda tx: callbacks.newest(tx, "waiting", None, 10))
+    return [one.id for one in found if one.due_in and one.due_in > 60]
+
+
+async def test_a_replay_waits_for_no_pause(ports: Ports) -> None:
+    port = free_port()
+    patient = {"callback_backoff_delay_ms": 600_000, "max_callback_backoff_delay_ms": 600_000}
+    await application.change(ports.db, {"webhooks": {"url": f"http://127.0.0.1:{port}/"}, **patient}, "admin")
+    await told(ports, "12025550111", "12025550112")
+    worker, task = await running(ports)
+    while len(waiting := await put_off(ports)) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert (await ports.db.read(endpoints.find)).paused_for > 60
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.take, "127.0.0.1", port)
+    await replays.replay(ports, replays.Wanted(ids=(waiting[0],)))
+    while "waiting" in await states(ports):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await task
+    server.close()
 
 
 async def test_what_nobody_took_can_be_told_elsewhere(ports: Ports, receiver: Receiver) -> None:

@@ -123,6 +123,12 @@ def nudge(tx: Tx, lane: str) -> None:
     tx.run("UPDATE callback SET not_before = NULL WHERE lane = :lane AND state = 'waiting' AND not_before > :now", lane=lane)
 
 
+def _lane(tx: Tx, callback_id: str) -> str:
+    row = tx.one("SELECT lane FROM callback WHERE id = :id", id=callback_id)
+    assert row is not None, "it was found in this transaction"
+    return str(row[0])
+
+
 def prune(tx: Tx, limit: int = 500) -> None:
     """Forget callbacks that came to an end and are a month old, with their attempts."""
     rows = tx.all(
@@ -237,10 +243,19 @@ def chosen(tx: Tx, ids: Sequence[str], failed: bool, since: float | None, limit:
 
 
 def replay(tx: Tx, told: Sequence[Told], to_url: str | None) -> list[str]:
-    """Put these down anew; the ids of the new ones. Nobody waits any more for those that had failed."""
-    lanes.wake_all(tx, {lane_of(one.wa_id) for one in told}, KIND)
+    """Put these down anew; the ids of the new ones. Nobody waits any more for those that had failed.
+
+    One that still waits to be told there is no second time put down: it is tried now, and whatever stands before it. Its id is its own.
+    """
+    held = {one.id: _lane(tx, one.id) for one in told if one.state == "waiting" and one.to_url == to_url}
+    lanes.wake_all(tx, {*held.values(), *(lane_of(one.wa_id) for one in told if one.id not in held)}, KIND)
+    for lane in sorted(set(held.values())):
+        nudge(tx, lane)
     made = []
     for one in told:
+        if one.id in held:
+            made.append(one.id)
+            continue
         made.append(f"cb_{uuid.uuid4().hex}")
         tx.run(
             "INSERT INTO callback (id, cause, wa_id, body, state, created_at, lane, attempts, replay_of, to_url) "

@@ -36,3 +36,8 @@ def failed(tx: Tx, pause: float) -> None:
 def worked(tx: Tx) -> bool:
     """Somebody answered; True when that ends an outage."""
     return tx.run("UPDATE endpoint SET failures = 0, paused_until = 0 WHERE id = :id AND failures > 0", id=WEBHOOK) == 1
+
+
+def try_now(tx: Tx) -> None:
+    """Somebody says that it is there again: no pause is waited for."""
+    tx.run("UPDATE endpoint SET paused_until = 0 WHERE id = :id", id=WEBHOOK)

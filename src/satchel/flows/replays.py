@@ -1,9 +1,12 @@
-"""Telling callbacks again: as new rows with the body and the id of the first, so that whoever follows the list sees them, too."""
+"""Telling callbacks again: as new rows with the body and the id of the first, so that whoever follows the list sees them, too.
+
+What still waits for its next attempt has its attempt now.
+"""
 
 import uuid
 from dataclasses import dataclass
 
-from satchel.db import Tx, settings
+from satchel.db import Tx, endpoints, settings
 from satchel.db import callbacks as rows
 from satchel.db.callbacks import News
 from satchel.domain.application import fitting_url, webhook_url
@@ -27,7 +30,10 @@ class Wanted:
 
 
 async def replay(ports: Ports, wanted: Wanted) -> list[str]:
-    """Put them down again; the ids of the new ones. Raises `Fault` for an id nobody knows, and where no URL is set."""
+    """Put them down again, or try at once those that still wait; the ids that they have now.
+
+    Raises `Fault` for an id nobody knows, and where no URL is set.
+    """
     if wanted.to is not None and not fitting_url(wanted.to):
         raise Fault(PARAMETER_INVALID, "to must be an http:// or https:// address, such as https://example.com/hook.")
 
@@ -37,7 +43,10 @@ async def replay(ports: Ports, wanted: Wanted) -> list[str]:
         if missing := [one for one in wanted.ids if rows.find(tx, one) is None]:
             raise Fault(NOT_FOUND, f"There is no callback {missing[0][:64]}: nothing was replayed. GET the list for those there are.")
         chosen = rows.chosen(tx, wanted.ids, wanted.failed, wanted.since, MOST)
-        return rows.replay(tx, chosen, wanted.to)
+        made = rows.replay(tx, chosen, wanted.to)
+        if wanted.to is None:
+            endpoints.try_now(tx)
+        return made
 
     return await ports.db.write(put)
 
