@@ -197,3 +197,26 @@ async def test_after_a_failure_the_next_post_goes_through(client: Egress, receiv
 
 async def test_closing_a_client_that_never_posted_is_no_error() -> None:
     await Egress().close()
+
+
+async def test_of_a_refusal_the_beginning_is_kept(client: Egress, receiver: Receiver) -> None:
+    body = "KeyError:\0 'messages'\r\n\x1b[31m ü ".encode() + b"\xff" + b"x" * 100_000
+    receiver.answers = [b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\n\r\n" % len(body) + body]
+    answer = await client.call_back(receiver.url, b"{}", {})
+    assert (answer.result, len(answer.excerpt)) == ("500", 300)
+    assert answer.excerpt.startswith("KeyError:  'messages'   [31m ü \ufffdxxx")
+    assert (await client.call_back(receiver.url, b"{}", {})).result == "500"
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 9\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"], ids=["length", "chunks"])
+async def test_a_refusal_whose_body_never_comes_counts_at_once(
+    client: Egress, receiver: Receiver, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "FOR_EXCERPT", 0.05)
+    receiver.answers = [b"HTTP/1.1 500 Oh\r\n" + rest]
+    answered = await client.call_back(receiver.url, b"{}", {})
+    assert (answered.result, answered.excerpt, answered.connected) == ("500", "", True)
+
+
+async def test_of_what_was_taken_nothing_is_kept(client: Egress, receiver: Receiver) -> None:
+    assert (await client.call_back(receiver.url, b"{}", {})).excerpt == ""

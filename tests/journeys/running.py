@@ -24,10 +24,14 @@ Json = dict[str, Any]
 
 
 class Hook:
-    """The business's webhook. `answers`: statuses to give first, then 200 for ever; `bodies` and `ids` in order of arrival."""
+    """The business's webhook. `answers`: statuses to give first, then 200 for ever, others with `says` for a body.
+
+    `bodies` and `ids` in order of arrival.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.answers: list[int] = []
+        self.says = b""
         self.bodies: list[Json] = []
         self.ids: list[str] = []
         self.types: list[str] = []
@@ -39,9 +43,11 @@ class Hook:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(hook.take(body, self.headers))
-                self.send_header("Content-Length", "0")
+                self.send_response(status := hook.take(body, self.headers))
+                said = b"" if status == 200 else hook.says
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -57,7 +57,7 @@ def ls(client: "Client", failed: bool, waiting: bool, limit: int, as_json: bool)
 @json_option
 @client_options
 def show(client: "Client", callback_id: str, as_json: bool) -> None:
-    """Show a callback, its body and its attempts."""
+    """Show a callback, its body and its attempts, with how the answers began that did not take it."""
     one = client.callback(callback_id)
     if as_json:
         say.json(one)
@@ -65,6 +65,8 @@ def show(client: "Client", callback_id: str, as_json: bool) -> None:
     click.echo(f"{_line(one)}\n{one['body']}")
     for attempt in one["attempts"]:
         click.echo(f"  attempt {attempt['n']}  {attempt['at']}  {attempt['result']}  {attempt['ms']} ms")
+        if attempt.get("answer"):
+            click.echo(f"             answered: {attempt['answer']}")
 
 
 @webhook.command(epilog="Example: satchel webhook replay --since 2h")

@@ -98,16 +98,17 @@ def keep_unsent(tx: Tx) -> int:
     return tx.run("UPDATE callback SET state = 'unsent' WHERE state = 'waiting'")
 
 
-def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int) -> None:
-    """Note an attempt: its number from 1, the HTTP status or what went wrong, and how long it took."""
+def tried(tx: Tx, callback_id: str, n: int, result: str, ms: int, excerpt: str = "") -> None:
+    """Note an attempt: its number from 1, the HTTP status or what went wrong, how long it took, and how the answer began."""
     tx.run(
-        "INSERT INTO attempt (callback_id, n, tried_at, result, ms) VALUES (:id, :n, :now_at, :result, :ms) "
+        "INSERT INTO attempt (callback_id, n, tried_at, result, ms, excerpt) VALUES (:id, :n, :now_at, :result, :ms, :excerpt) "
         "ON CONFLICT (callback_id, n) DO NOTHING",
         id=callback_id,
         n=n,
         now_at=time.time(),
         result=result,
         ms=ms,
+        excerpt=excerpt or None,
     )
 
 
@@ -172,12 +173,13 @@ class Told:
 
 @dataclass(frozen=True)
 class Attempt:
-    """`n`: from 1; `at`: wall time; `result`: the HTTP status, or what went wrong; `ms`: how long it took."""
+    """`n`: from 1; `at`: wall time; `result`: the HTTP status, or what went wrong; `ms`: how long it took; `excerpt`: of the answer."""
 
     n: int
     at: float
     result: str
     ms: int
+    excerpt: str | None
 
 
 def newest(tx: Tx, state: str | None, before: int | None, limit: int) -> list[Told]:
@@ -226,9 +228,8 @@ def by_cause(tx: Tx, cause: str) -> str:
 
 def attempts(tx: Tx, callback_id: str) -> list[Attempt]:
     """How often it was tried, the first attempt first."""
-    return [
-        Attempt(*row) for row in tx.all("SELECT n, tried_at, result, ms FROM attempt WHERE callback_id = :id ORDER BY n", id=callback_id)
-    ]
+    rows = tx.all("SELECT n, tried_at, result, ms, excerpt FROM attempt WHERE callback_id = :id ORDER BY n", id=callback_id)
+    return [Attempt(*row) for row in rows]
 
 
 def chosen(tx: Tx, ids: Sequence[str], failed: bool, since: float | None, limit: int) -> list[Told]:

@@ -3,6 +3,7 @@
 administrator's (any address, no redirects). Answers to callbacks are never read, only their status.
 """
 
+import asyncio
 import ssl
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 TIMEOUT, CONNECT = 15.0, 5.0
+FOR_EXCERPT, EXCERPT = 1.0, 300
 """Seconds for a whole attempt, and for its connection alone."""
 SILENT = {
     "ClientConnectorDNSError": "its name does not resolve",
@@ -43,11 +45,15 @@ class Config:
 
 @dataclass(frozen=True)
 class Answer:
-    """`result`: the HTTP status as text, or what went wrong in one word; `ms`: how long it took; `connected`: somebody listens there."""
+    """`result`: the HTTP status as text, or what went wrong in one word; `ms`: how long it took; `connected`: somebody listens there.
+
+    `excerpt`: how the body of an answer that is not 200 begins, up to 300 printable characters.
+    """
 
     result: str
     ms: int
     connected: bool = True
+    excerpt: str = ""
 
     @property
     def ok(self) -> bool:
@@ -94,7 +100,7 @@ class Egress:
     async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None, ca: str) -> Answer:
         import aiohttp
 
-        started, connected = time.monotonic(), True
+        started, connected, excerpt = time.monotonic(), True, ""
         try:
             limit = aiohttp.ClientTimeout(total=TIMEOUT, connect=CONNECT)
             sent = {**headers, "User-Agent": "satchel"}
@@ -102,10 +108,12 @@ class Egress:
             asked = self._connect().request(method, url, data=body, headers=sent, timeout=limit, allow_redirects=False, ssl=trust)
             async with asked as answer:
                 result = str(answer.status)
+                if method == "POST" and answer.status != 200:
+                    excerpt = await _beginning(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             result = type(error).__name__
             connected = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
-        return Answer(result, int((time.monotonic() - started) * 1000), connected)
+        return Answer(result, int((time.monotonic() - started) * 1000), connected, excerpt)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -121,6 +129,19 @@ class Egress:
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         return self._session
+
+
+async def _beginning(answer: "aiohttp.ClientResponse") -> str:
+    """What a person sees of it. An answer that breaks off or does not come to its end is an answer all the same."""
+    import aiohttp
+
+    try:
+        async with asyncio.timeout(FOR_EXCERPT):
+            block = await answer.content.read(EXCERPT * 4)
+    except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError):
+        return ""
+    text = block.decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else " " for char in text[:EXCERPT]).strip()
 
 
 @lru_cache(maxsize=4)

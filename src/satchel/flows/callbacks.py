@@ -83,7 +83,7 @@ def _settle(item: Waiting, answer: Answer, application: dict[str, Any], recovere
     def settle(tx: Tx) -> bool:
         if not end(tx):
             return False
-        rows.tried(tx, item.id, item.attempts + 1, answer.result, answer.ms)
+        rows.tried(tx, item.id, item.attempts + 1, answer.result, answer.ms, answer.excerpt)
         if item.to_url is None and _note(tx, answer, application):
             recovered()
         return True

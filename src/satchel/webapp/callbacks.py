@@ -72,7 +72,7 @@ class OneCallback:
         found = await self._webapp.ports.db.read(lambda tx: (rows.find(tx, callback_id), rows.attempts(tx, callback_id)))
         if found[0] is None:
             raise Fault(NOT_FOUND, f"There is no callback {callback_id[:64]}: GET the list for those there are.")
-        attempts = [{"n": one.n, "at": rfc3339(one.at), "result": one.result, "ms": one.ms} for one in found[1]]
+        attempts = [{"n": one.n, "at": rfc3339(one.at), "result": one.result, "ms": one.ms, "answer": one.excerpt} for one in found[1]]
         await reply({"callbacks": [{**_shown(found[0]), "attempts": attempts}]})(scope, receive, send)
 
 
