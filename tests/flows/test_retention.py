@@ -80,6 +80,9 @@ async def test_p16_what_nobody_used_for_30_days_goes_and_all_else_stays(ports: P
     gone, young, fresh = await old(ports, b"1", 30.1), await old(ports, b"2", 29.9), await upload(ports, b"3")
     assert await clean(ports) == 1
     assert [await state(ports, media) for media in (gone, young, fresh)] == ["deleted", "live", "live"]
+    end = await ports.db.read(lambda tx: rows.end_of(tx, gone.id))
+    assert end is not None
+    assert end[1] == "a clean-up of what was unused for 30d"
     assert shared(place) == sorted([young.id, fresh.id])
     assert await clean(ports) == 0
 

@@ -1,6 +1,7 @@
 """What lies on the media node, listed."""
 
 import re
+import uuid
 from datetime import datetime
 
 import pytest
@@ -73,7 +74,11 @@ async def test_what_is_deleted_is_not_listed(fresh: Door) -> None:
     media = await fresh.upload()
     await fresh.http.delete(f"/v1/media/{media}")
     assert await listed(fresh) == []
-    assert (await fresh.http.get(f"{LIST}/{media}")).status_code == 404
+    answer = await fresh.http.get(f"{LIST}/{media}")
+    assert answer.status_code == 404
+    assert re.search(r"was deleted at \d{4}-\d\d-\d\dT[0-9:.]+Z by admin\.", answer.text)
+    never = await fresh.http.get(f"{LIST}/{uuid.uuid4()}")
+    assert (never.status_code, "was never uploaded here" in never.text) == (404, True)
 
 
 async def test_a_short_page_still_leads_on(fresh: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,10 +95,19 @@ def use(tx: Tx, media_id: str, now_net: float) -> bool:
     )
 
 
-def hide(tx: Tx, media_id: str) -> bool:
+def hide(tx: Tx, media_id: str, by: str | None = None, now_net: float | None = None) -> bool:
     """Gone for every reader from now on; False when there was none. A file that is missed must not come back to life either."""
-    statement = "UPDATE media SET state = 'deleting' WHERE id = :id AND state IN ('live', 'missing', 'undownloaded')"
-    return tx.run(statement, id=media_id) == 1
+    statement = (
+        "UPDATE media SET state = 'deleting', gone_by = :by, gone_net = :now_net "
+        "WHERE id = :id AND state IN ('live', 'missing', 'undownloaded')"
+    )
+    return tx.run(statement, id=media_id, by=by, now_net=now_net) == 1
+
+
+def end_of(tx: Tx, media_id: str) -> tuple[float, str] | None:
+    """When a media was deleted, in network time, and by whom; None for one that was not, and where nobody noted it."""
+    row = tx.one("SELECT gone_net, gone_by FROM media WHERE id = :id AND gone_net IS NOT NULL AND gone_by IS NOT NULL", id=media_id)
+    return None if row is None else (float(row[0]), str(row[1]))
 
 
 def looked_again(tx: Tx, before: Media, found: Media) -> None:

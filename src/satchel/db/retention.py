@@ -82,16 +82,19 @@ def look(tx: Tx, wanted: Wanted, after: Place, limit: int) -> Looked:
     return Looked([Unused(*row[:4]) for row in rows if row[4]], Place(rows[-1][3], rows[-1][0]) if len(rows) == limit else None)
 
 
-def hide(tx: Tx, wanted: Wanted, ids: Sequence[str]) -> list[str]:
+def hide(tx: Tx, wanted: Wanted, ids: Sequence[str], by: str | None = None, now_net: float | None = None) -> list[str]:
     """Gone for every reader from now on: those of them that still fit. A send that was accepted meanwhile has touched its row."""
     if not ids:
         return []
     names, values = bound(ids)
     rows = tx.all(
-        f"UPDATE media SET state = 'deleting' WHERE id IN ({names}) AND {KEPT} AND (last_used_net, id) < (:before, :before_id) "
+        f"UPDATE media SET state = 'deleting', gone_by = :by, gone_net = :now_net WHERE id IN ({names}) AND {KEPT} "
+        f"AND (last_used_net, id) < (:before, :before_id) "
         f"AND {FREE} RETURNING id",
         before=wanted.before.used_net,
         before_id=wanted.before.id,
+        by=by,
+        now_net=now_net,
         **values,
     )
     return [row[0] for row in rows]

@@ -91,12 +91,15 @@ async def upload(ports: Ports, body: AsyncIterator[bytes], said: Upload) -> Uplo
     return Uploaded(first, replayed=first != media_id)
 
 
-async def delete(ports: Ports, media_id: str) -> None:
+async def delete(ports: Ports, media_id: str, user: str | None = None) -> None:
     """Gone for every reader at once; the bytes go when the last accepted message that needs them has left."""
-    hidden = await ports.db.write(lambda tx: rows.hide(tx, media_id)) if MEDIA_ID.fullmatch(media_id) else False
-    if not hidden:
+
+    def hide(tx: Tx) -> bool:
+        return rows.hide(tx, media_id, user, settings.network_now(tx))
+
+    if not MEDIA_ID.fullmatch(media_id) or not await ports.db.write(hide):
         raise unknown(media_id)
-    log.info("deleted", media_id=media_id)
+    log.info("deleted", media_id=media_id, user=user)
     await bury(ports)
 
 

@@ -16,6 +16,7 @@ from satchel.db import Tx, gc_runs, renditions, settings
 from satchel.db import retention as rows
 from satchel.db.retention import FIRST, Place, Sends, Unused, Wanted
 from satchel.domain.errors import Fault, Later
+from satchel.domain.quantities import shown_duration, shown_size
 from satchel.domain.retention import CLASSES, SHORTEST, Rule, Sent, risk
 from satchel.flows import Ports, media_node
 from satchel.observe import metrics
@@ -72,6 +73,14 @@ class Judged:
     media: Unused
     name: str
     sent: Sends
+
+
+@dataclass(frozen=True)
+class By:
+    """Who deletes: the gc_run that counts it, if one does, and the rule in words, which media remember."""
+
+    run: str | None
+    words: str
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ async def clean(
         looked = await ports.db.read(partial(rows.look, wanted=what, after=after, limit=BATCH))
         classes = {id_: name for id_, (name, _) in (await knowledge.classes(looked.media)).items()}
         chosen = [media for media in looked.media if classes[media.id] in rule.classes]
-        gone = await _delete(ports, what, chosen, run) if chosen else []
+        gone = await _delete(ports, what, chosen, By(run, _words(rule))) if chosen else []
         for media in gone:
             metrics.gc_deleted.labels(classes[media.id]).inc()
         total = Deleted(total.files + len(gone), total.bytes + sum(media.size for media in gone))
@@ -195,19 +204,24 @@ async def evict(ports: Ports, room: int) -> int:
     return evicted
 
 
-async def _delete(ports: Ports, what: Wanted, chosen: list[Unused], run: str | None) -> list[Unused]:
+async def _delete(ports: Ports, what: Wanted, chosen: list[Unused], by: By) -> list[Unused]:
     await ports.volume.require_removal()
-    hidden = set(await ports.db.write(partial(_hide, what=what, chosen=chosen, run=run)))
+    hidden = set(await ports.db.write(partial(_hide, what=what, chosen=chosen, by=by)))
     while await media_node.bury(ports):
         pass
     return [media for media in chosen if media.id in hidden]
 
 
-def _hide(tx: Tx, what: Wanted, chosen: list[Unused], run: str | None) -> list[str]:
-    hidden = rows.hide(tx, what, sorted(media.id for media in chosen))
-    if run is not None:
+def _words(rule: Rule) -> str:
+    room = f", or over {shown_size(rule.max_total)} in all" if rule.max_total else ""
+    return f"a clean-up of what was unused for {shown_duration(rule.unused_for)}{room}"
+
+
+def _hide(tx: Tx, what: Wanted, chosen: list[Unused], by: By) -> list[str]:
+    hidden = rows.hide(tx, what, sorted(media.id for media in chosen), by.words, settings.network_now(tx))
+    if by.run is not None:
         known = set(hidden)
-        gc_runs.count(tx, run, len(hidden), sum(media.size for media in chosen if media.id in known))
+        gc_runs.count(tx, by.run, len(hidden), sum(media.size for media in chosen if media.id in known))
     return hidden
 
 

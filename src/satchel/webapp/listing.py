@@ -13,8 +13,9 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from satchel.db import Tx, listing, settings
+from satchel.db import media as media_rows
 from satchel.db.listing import Listed, Page, Place, Wanted
-from satchel.domain.errors import PARAMETER_INVALID, Fault, Later
+from satchel.domain.errors import MEDIA_UNKNOWN, PARAMETER_INVALID, Fault, Later
 from satchel.flows import media_node
 from satchel.webapp import Webapp, bodies, queries
 from satchel.webapp.replies import reply
@@ -52,9 +53,11 @@ class OneListed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._webapp.gate.user(bodies.headers_of(scope))
         media_id = scope["path_params"]["id"]
-        found = await self._webapp.ports.db.read(lambda tx: listing.one(tx, media_id)) if media_node.MEDIA_ID.fullmatch(media_id) else None
-        if found is None:
+        if not media_node.MEDIA_ID.fullmatch(media_id):
             raise media_node.unknown(media_id)
+        found, end = await self._webapp.ports.db.read(lambda tx: (listing.one(tx, media_id), media_rows.end_of(tx, media_id)))
+        if found is None:
+            raise _deleted(media_id, *end) if end else media_node.unknown(media_id)
         shown = _shown(found, self._webapp)
         if await self._is_gone(found):
             shown["state"] = "missing"
@@ -66,6 +69,10 @@ class OneListed:
             return media.state == "live" and await self._webapp.ports.volume.stat(media_node.key_of(media.id)) is None
         except (Later, Fault):
             return False
+
+
+def _deleted(media_id: str, at_net: float, by: str) -> Fault:
+    return Fault(MEDIA_UNKNOWN, f"Media {media_id} was deleted at {rfc3339(at_net)} by {by}. Upload the file again to send it.")
 
 
 def rfc3339(seconds: float) -> str:

@@ -35,8 +35,8 @@ class OneMedia:
         headers = bodies.headers_of(scope)
         media_id = scope["path_params"]["id"]
         if scope["method"] == "DELETE":
-            await self._webapp.gate.user(headers)
-            await media_node.delete(self._webapp.ports, media_id)
+            user = await self._webapp.gate.user(headers)
+            await media_node.delete(self._webapp.ports, media_id, user.name)
             await reply()(scope, receive, send)
             return
         media = await self._webapp.gate.user_and(headers, reading.look_for(media_id))
