@@ -306,6 +306,33 @@ async def test_p15_media_that_is_over_is_asked_of_its_senders_phone(place: Place
     assert Path((await first(node))["image"]["file"]).read_bytes() == b"a photo"
 
 
+def put_again(key: bytes, path: str) -> dict[str, Any]:
+    """The phone says that it has put the media there again."""
+    sealed = retry.seal_answer(key, "m", retry.Answer(retry.Result.SUCCESS, path))
+    return answered("m", enc_p=sealed.enc_p, enc_iv=sealed.enc_iv)
+
+
+async def test_p15_what_the_phone_has_put_there_may_be_over_in_its_turn(node: Ports, server: MediaServer) -> None:
+    """As after two more weeks without room on the volume."""
+    key = await asked(node, server)
+    await post(node, put_again(key, "/v/over-too"))
+    await work(node)
+    assert (server.asked, await told(node)) == (["m", "m"], [])
+    server.blobs["/v/third"] = server.blobs.pop("/later")
+    await post(node, put_again(key, "/v/third"))
+    await work(node)
+    assert Path((await first(node))["image"]["file"]).read_bytes() == b"a photo"
+
+
+async def test_p15_a_phone_whose_word_is_never_true_is_not_asked_for_ever(node: Ports, server: MediaServer) -> None:
+    key = await asked(node, server)
+    for n in range(fetch.TRIES):
+        await post(node, put_again(key, f"/v/never-{n}"))
+        await work(node)
+    assert (await first(node))["image"]["status"] == "undownloaded"
+    assert len(server.asked) == fetch.TRIES
+
+
 @pytest.mark.parametrize("how", ["gone", "forged", "another message", "nonsense", "no answer", "unknown there"])
 async def test_p15_a_sender_that_cannot_give_it_again(node: Ports, server: MediaServer, how: str, monkeypatch: Any) -> None:
     server.refuses = 404 if how == "unknown there" else 200

@@ -72,7 +72,10 @@ Outcome = Brought | Missed | PutOff
 async def bring(ports: Ports, remote: Remote, attempts: int, lease: Lease) -> Outcome:
     """Try once. `attempts`: how many tries there were before. A second run of the same overwrites what the first has left."""
     try:
-        source = await _source(ports, remote)
+        source = _source(ports, remote)
+    except Fault as fault:
+        return Missed(fault)
+    try:
         return Brought(await _store(ports, remote, source, lease), source)
     except Fault as fault:
         if fault.situation in NO_ROOM:
@@ -98,7 +101,7 @@ def again(tx: Tx, remote: Remote, put_off: PutOff, rows: "Rows") -> bool:
         came = now is not None and now.answer is not None and now.answer != remote.answer
         if not came:
             remotes.answered(tx, remote.media_id, None)
-        return rows.wait(0.0 if came else put_off.after)
+        return (rows.again if put_off.counts else rows.wait)(0.0 if came else put_off.after)
     return rows.again(put_off.after) if put_off.counts else rows.wait(put_off.after)
 
 
@@ -115,8 +118,8 @@ async def drop(ports: Ports, media_id: str) -> None:
     await ports.volume.delete(key_of(media_id))
 
 
-async def _source(ports: Ports, remote: Remote) -> str:
-    """Where the bytes are by what is known. That the phone cannot give them counts only where it was asked for this."""
+def _source(ports: Ports, remote: Remote) -> str:
+    """Where the bytes are by what is known. That the phone cannot give them counts only where it was asked for this: `Fault`."""
     if remote.answer is None or not isinstance(ports.upstream, Asking):
         return remote.source
     try:
@@ -139,13 +142,12 @@ async def _store(ports: Ports, remote: Remote, source: str, lease: Lease) -> Sto
 
 
 async def _ask(ports: Ports, remote: Remote, gone: Fault, attempts: int, lease: Lease) -> Outcome:
-    """The network holds it no more: ask its sender, once, and give the phone a while."""
-    if not isinstance(ports.upstream, Asking):
+    """The network holds it no more: ask its sender, and give the phone a while. What it has put there may be over in its turn."""
+    again = remote.asked_at is not None and remote.answer is not None
+    if not isinstance(ports.upstream, Asking) or (again and attempts + 1 >= TRIES):
         return Missed(gone)
-    if remote.asked_at is not None:
+    if remote.asked_at is not None and not again:
         left = remote.asked_at + WAIT_FOR_SENDER - time.time()
-        if remote.answer is not None:
-            return Missed(gone)
         return PutOff(left, counts=False) if 0 < left <= WAIT_FOR_SENDER else Missed(_no_answer(gone))
     lease.check()
     try:
@@ -155,7 +157,7 @@ async def _ask(ports: Ports, remote: Remote, gone: Fault, attempts: int, lease: 
     except Later as later:
         return _not_now(remote, later, attempts)
     log.info("sender_asked", message_id=remote.message_id, media_id=remote.media_id)
-    return PutOff(WAIT_FOR_SENDER, counts=False, asked=True)
+    return PutOff(WAIT_FOR_SENDER, counts=again, asked=True)
 
 
 def _no_answer(gone: Fault) -> Fault:
