@@ -28,7 +28,7 @@ run: setup ## start everything: Webapp on 9090, sandbox on 9091, data in ./.satc
 test: setup ## all tests but the slow ones, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n 2
 
-test-slow: setup ## everything, the whole crash sweep included
+test-slow: setup ## everything, the whole crash sweep and five bad minutes on each engine included
 	@$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 check: lint types docs ## the gate: style, layers, types, docs

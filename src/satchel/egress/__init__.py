@@ -107,13 +107,13 @@ class Egress:
             trust = trusting(ca) if ca else True
             asked = self._connect().request(method, url, data=body, headers=sent, timeout=limit, allow_redirects=False, ssl=trust)
             async with asked as answer:
-                result = str(answer.status)
+                result, ms = str(answer.status), _since(started)
                 if method == "POST" and answer.status != 200:
                     excerpt = await _beginning(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            result = type(error).__name__
+            result, ms = type(error).__name__, _since(started)
             connected = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ValueError)
-        return Answer(result, int((time.monotonic() - started) * 1000), connected, excerpt)
+        return Answer(result, ms, connected, excerpt)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -129,6 +129,10 @@ class Egress:
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         return self._session
+
+
+def _since(started: float) -> int:
+    return int((time.monotonic() - started) * 1000)
 
 
 async def _beginning(answer: "aiohttp.ClientResponse") -> str:
