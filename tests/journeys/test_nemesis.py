@@ -47,4 +47,5 @@ def judge(kind: str, folder: Path, seconds: float) -> Counter[str]:
     done = run.run(kind, folder, seconds, seed)
     print(f"{kind}: {', '.join(f'{count} {what}' for what, count in sorted(done.counts.items()))}")
     assert not done.wrong, "\n".join([*done.lines, "What befell it:", *done.story])
+    assert done.counts["inbound asked for again"] <= 5 + done.counts["inbound"] / 10, done.counts  # phones have half a minute to answer
     return done.counts

@@ -80,6 +80,11 @@ def fail(case: Case, code: int) -> None:
     del case.told[1], case.callbacks[1]
 
 
+def undownloaded(case: Case) -> Case:
+    case.told[-1].body["messages"][0]["image"] = {"id": "in1", "status": "undownloaded"}
+    return case
+
+
 BROKEN: dict[str, tuple[Callable[[Case], object], set[str]]] = {
     "nothing": (lambda case: None, set()),
     "an upload is gone": (lambda case: case.answers.update({"/v1/media/u1": (404, b"")}), {"uploads_are_readable"}),
@@ -119,6 +124,11 @@ BROKEN: dict[str, tuple[Callable[[Case], object], set[str]]] = {
     ),
     "a received one was not announced": (lambda case: (case.told.pop(), case.callbacks.pop()), {"inbound_was_announced"}),
     "its file is another": (lambda case: (case.folder / "shared" / "in1").write_bytes(b"x"), {"inbound_was_announced"}),
+    "one was announced without its file": (lambda case: undownloaded(case), set()),
+    "and cannot be had later": (
+        lambda case: (undownloaded(case), case.answers.update({"/v1/media/in1": (404, b"")})),
+        {"inbound_was_announced"},
+    ),
     "it cannot be fetched": (lambda case: case.answers.update({"/v1/media/in1": (404, b"")}), {"inbound_was_announced"}),
     "a row has no file": (lambda case: (case.folder / "shared" / "u1").unlink(), {"rows_have_their_files"}),
     "a rendition's row has no file": (lambda case: (case.folder / "renditions" / "r1").unlink(), {"rows_have_their_files"}),

@@ -61,7 +61,7 @@ def run(kind: str, folder: Path, seconds: float, seed: int) -> Done:
                     time.sleep(seconds)  # the length of the run is what is asked for
                 finally:
                     chaos.stop()
-            phones = quiet(made, ask)
+            phones = quiet(made, ask, receiver)
             evidence = Evidence(made, ledger, receiver.told, phones, truth.look(made.place), ask)
             wrong = verdicts.all_of(evidence, verdicts.VERDICTS)
             made.clean()
@@ -97,12 +97,15 @@ def _clients(made: World, ledger: Ledger, seed: int) -> list[Client]:
     return [*found, writer, Deleter(made, ledger, "deleter", seed + 11, 0.3), Ager(made, ledger, "ager", seed + 12, 5.0)]
 
 
-def quiet(made: World, ask: Client) -> dict[str, list[Json]]:
-    """Wait until nobody has anything to do any more, have phones fetch what they lack, and wait again; what each phone has."""
+def quiet(made: World, ask: Client, receiver: Receiver) -> dict[str, list[Json]]:
+    """Wait until nobody has anything to do any more, have everybody fetch what they lack, and wait again; what each phone has."""
     made.ready()
     _until_idle(made, ask)
     for number in RECIPIENTS:
         ask.network("POST", f"/sandbox/phones/{number}/actions", json={"do": "download"})
+    for media_id in verdicts.undownloaded(receiver.told):
+        ask.ledger.count("inbound asked for again")
+        ask.call("GET", f"/v1/media/{media_id}/download")
     _until_idle(made, ask)
     return {number: _messages(ask, number) for number in RECIPIENTS}
 
