@@ -25,6 +25,8 @@ from ..small import Mount, Small, bound, mounted
 SIZE = 160 << 20
 """Of the volume, in bytes."""
 LEASE = "2"
+UNREACHABLE = 8
+"""The exit code of a start that finds no database: docs/reference/commands.md."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,14 @@ class World:
         os.kill(self.cluster.pid, signal.SIGCONT)
 
     def revive(self, except_for: set[str]) -> list[str]:
-        """Start again what has ended by itself; what that was."""
+        """Start again what has ended by itself; what that was. A start that finds no database ends with a code that a supervisor knows."""
         ended = [part for part, process in self.processes.items() if part not in except_for and process.poll() is not None]
-        said = [f"{part} ended by itself with {self.processes[part].returncode}" for part in ended]
+        codes = {part: self.processes[part].returncode for part in ended}
+        said = [f"{part} ended by itself with {codes[part]}" for part in ended]
         for part in ended:
             self.start(part)
-        self.died += said
+        expected = UNREACHABLE if self.cluster else None
+        self.died += [line for part, line in zip(ended, said, strict=True) if codes[part] != expected]
         return said
 
     def begin(self) -> None:
