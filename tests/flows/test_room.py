@@ -16,10 +16,10 @@ from satchel.domain.room import LEVELS, Level
 from satchel.flows import Ports, application, parking, room
 from satchel.flows.room import MISSING, UNSEEN, Room
 
+from .conftest import Network
 from .lanes import claim, due
-from .test_parking import NUMBERS, Network, Slow, _later, accept, fault_of, network, node, picture, state
+from .parked import NUMBERS, Slow, accept, fault_of, later, picture, state
 
-__all__ = ["network", "node"]
 pytestmark = pytest.mark.anyio
 
 
@@ -134,14 +134,14 @@ async def test_p17_how_long_is_waited_for_room_is_a_setting_and_counts_from_when
     message = await accept(full, NUMBERS[0], await picture(full, photo))
     await (await due(full, "msg")).run()
     await (await due(full, "prep")).settle(parking.put_off(full, await _item(full)))
-    await _later(full, 100)
+    await later(full, 100)
     full.transcoder._errors.pop(0)  # type: ignore[attr-defined]
     await (await due(full, "prep")).run()  # no room from now on
-    await _later(full, 50)
+    await later(full, 50)
     if (lane := await claim(full, "msg")) is not None:
         await lane.run()
     assert await state(full, message) == "waiting"
-    await _later(full, 61)
+    await later(full, 61)
     while (lane := await claim(full, "msg")) is not None:
         await lane.run()
     assert "99 % full. Waited for 1m; send it again once there is room." in (await fault_of(full, message) or "")
