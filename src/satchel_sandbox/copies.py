@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
+from .envelope import MediaType
 from .errors import Refusal
 from .store import Tx
 from .world import World, load
@@ -32,6 +33,11 @@ class Copy:
 def token_of(sha256: bytes) -> str:
     """base64url of a SHA-256, without padding."""
     return base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
+
+
+def kind_of(media_type: MediaType) -> str:
+    """The part of the upload path that media of a type go by: stickers go by that of images."""
+    return "image" if media_type == "sticker" else media_type
 
 
 def find(tx: Tx, token: str, now: float) -> Copy | None:

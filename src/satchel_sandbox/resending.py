@@ -103,7 +103,7 @@ class Resending:
             raise Refusal(404, "no_media", "the phone's file was removed by hand") from None
         if sealed.file_enc_sha256 != media.file_enc_sha256:
             raise Refusal(404, "no_media", "the phone's file was changed by hand")
-        kind, now = "image" if media.type == "sticker" else media.type, network.clock.now()
+        kind, now = copies.kind_of(media.type), network.clock.now()
         copy = await network.store.write(lambda tx: copies.keep(tx, world, sealed.token, kind, sealed.size, now))
         return copy.direct_path
 

@@ -110,7 +110,7 @@ async def _media(network: "Network", number: str, said: Action, source: Path, me
 
     def run(tx: Tx) -> Message:
         owner = _able(tx, number)
-        copy = copies.keep(tx, world, sealed.token, "image" if kind == "sticker" else kind, sealed.size, now)
+        copy = copies.keep(tx, world, sealed.token, copies.kind_of(kind), sealed.size, now)
         media = _told(said, kind, key, sealed, copy.direct_path, head)
         return _added(mine.add(tx, owner, _envelope(tx, owner, said, message_id, media, head), now, name))
 
