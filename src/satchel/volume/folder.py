@@ -99,13 +99,19 @@ class Folder:
 
     async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
         part = Part(self._part_path(key.rpartition("/")[2]), self._durable)
+        async with self._writing(part, key):
+            if size is None or size > SMALL:
+                return await self._put_blocks(part, key, body, size or 0, urgent)
+            if time.monotonic() > self._roomy_until:  # so that what will be refused is refused unread
+                await self._in_thread(self._look_for_room, size, urgent)
+            whole = [block async for block in body]
+            return await self._in_thread(self._put_small, part, key, whole, urgent)
+
+    @asynccontextmanager
+    async def _writing(self, part: Part, key: str) -> AsyncIterator[None]:
+        """Whatever goes wrong leaves no part file, and what the system says is told in our words."""
         try:
-            if size is not None and size <= SMALL:
-                if time.monotonic() > self._roomy_until:  # so that what will be refused is refused unread
-                    await self._in_thread(self._look_for_room, size, urgent)
-                whole = [block async for block in body]
-                return await self._in_thread(self._put_small, part, key, whole, urgent)
-            return await self._put_blocks(part, key, body, size or 0, urgent)
+            yield
         except OSError as error:
             await self._in_thread(part.discard)
             raise await self._in_thread(self._write_failed, error, key) from error
@@ -273,14 +279,8 @@ class Folder:
 
     async def take(self, key: str, scratch: Scratch) -> str:
         part = Part(str(scratch.path), self._durable)
-        try:
+        async with self._writing(part, key):
             return (await self._in_thread(self._take, part, key)).stamp
-        except OSError as error:
-            await self._in_thread(part.discard)
-            raise await self._in_thread(self._write_failed, error, key) from error
-        except BaseException:
-            await asyncio.shield(self._in_thread(part.discard))
-            raise
 
     def _take(self, part: Part, key: str) -> Stored:
         self._require()
