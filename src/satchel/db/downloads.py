@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 
 from satchel.db import Tx, lanes
+from satchel.domain.limits import DAY
 
 KIND = "get"
 
@@ -70,14 +71,12 @@ def nudge(tx: Tx, media_id: str) -> None:
 
 
 def prune(tx: Tx, limit: int = 500) -> None:
-    """Forget those that came to an end a day ago."""
-    rows = tx.all(
-        "SELECT id FROM download WHERE state = 'done' AND created_at < :before ORDER BY seq LIMIT :limit",
-        before=time.time() - 86_400,
+    """Forget those that came to an end and were asked for more than a day ago."""
+    tx.run(
+        "DELETE FROM download WHERE id IN (SELECT id FROM download WHERE state = 'done' AND created_at < :before LIMIT :limit)",
+        before=time.time() - DAY,
         limit=limit,
     )
-    for (download_id,) in rows:
-        tx.run("DELETE FROM download WHERE id = :id", id=download_id)
 
 
 def asleep(tx: Tx) -> list[str]:
