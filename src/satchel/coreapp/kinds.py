@@ -1,5 +1,7 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
+from typing import Any
+
 from satchel.coreapp.leases import Lease
 from satchel.db import Tx, callbacks, downloads, gc_runs, media, messages, preps, reuploads
 from satchel.db import inbound as inbound_rows
@@ -16,19 +18,28 @@ def _deadly(item: messages.Waiting | preps.Waiting | reuploads.Waiting, what: st
     return Fault(BUG, f"{what} ended Satchel's worker again and again and is not tried any more: see the log of Coreapp around {item.id}.")
 
 
-class Messages:
-    """Recipients' lanes."""
+class _Lanes:
+    """What most kinds have in common: slots for whoever comes, which wait for others, and nothing to do afterwards."""
 
-    kind = messages.KIND
-    slots = 48
     share: int | None = None
-    risky = True
+    risky = False
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
-    def room(self, tx: Tx) -> None:
+    def room(self, tx: Tx) -> int | None:
         return None
+
+    async def after(self, item: Any) -> None:
+        """Nobody waits for it."""
+
+
+class Messages(_Lanes):
+    """Recipients' lanes."""
+
+    kind = messages.KIND
+    slots = 48
+    risky = True
 
     def head(self, tx: Tx, lane: str) -> messages.Waiting | None:
         return messages.head(tx, lane)
@@ -48,19 +59,16 @@ class Messages:
             await media_node.bury(self._ports)
 
 
-class Preparations:
+class Preparations(_Lanes):
     """Bytes to be made ready, looked into first: what takes long is left to `Films`. `slots`: as many as keep the children busy."""
 
     kind = preps.PREP
-    share: int | None = None
     risky = True
     _lengthy = False
 
     def __init__(self, ports: Ports, slots: int = 4) -> None:
-        self._ports, self.slots = ports, slots
-
-    def room(self, tx: Tx) -> None:
-        return None
+        super().__init__(ports)
+        self.slots = slots
 
     def head(self, tx: Tx, lane: str) -> preps.Waiting | None:
         return preps.head(tx, lane)
@@ -73,9 +81,6 @@ class Preparations:
 
     def hopeless(self, item: preps.Waiting) -> Settle:
         return parking.hopeless(self._ports, item, _deadly(item, "Preparing this media"))
-
-    async def after(self, item: preps.Waiting) -> None:
-        """Whoever waited is awake."""
 
 
 class Films(Preparations):
@@ -96,19 +101,11 @@ class Links(Preparations):
         super().__init__(ports, slots)
 
 
-class Inbound:
+class Inbound(_Lanes):
     """Senders' lanes. They wait for the network and the volume and decode nothing."""
 
     kind = inbound_rows.KIND
     slots = 24
-    share: int | None = None
-    risky = False
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-
-    def room(self, tx: Tx) -> None:
-        return None
 
     def head(self, tx: Tx, lane: str) -> inbound_rows.Waiting | None:
         return inbound_rows.head(tx, lane)
@@ -117,29 +114,21 @@ class Inbound:
         return await inbound.announce(self._ports, item, lease)
 
     def broken(self, item: inbound_rows.Waiting, error: Exception) -> Settle:
-        return inbound.broken(self._ports, item)
+        return inbound.broken(item)
 
     def hopeless(self, item: inbound_rows.Waiting) -> Settle:
-        return inbound.broken(self._ports, item)
+        return inbound.broken(item)
 
     async def after(self, item: inbound_rows.Waiting) -> None:
         """It may have been deleted while it came."""
         await inbound.bury(self._ports, item)
 
 
-class Downloads:
+class Downloads(_Lanes):
     """Received media that the business asked for: beside the new ones, which must not wait for these."""
 
     kind = downloads.KIND
     slots = 8
-    share: int | None = None
-    risky = False
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-
-    def room(self, tx: Tx) -> None:
-        return None
 
     def head(self, tx: Tx, lane: str) -> downloads.Waiting | None:
         return downloads.head(tx, lane)
@@ -158,19 +147,12 @@ class Downloads:
         await download.bury(self._ports, item)
 
 
-class Renewals:
+class Renewals(_Lanes):
     """Phones that ask for media again, a lane per rendition."""
 
     kind = reuploads.KIND
     slots = 4
-    share: int | None = None
     risky = True
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-
-    def room(self, tx: Tx) -> None:
-        return None
 
     def head(self, tx: Tx, lane: str) -> reuploads.Waiting | None:
         return reuploads.head(tx, lane)
@@ -184,20 +166,15 @@ class Renewals:
     def hopeless(self, item: reuploads.Waiting) -> Settle:
         return renew.hopeless(item, _deadly(item, "Uploading this media again"))
 
-    async def after(self, item: reuploads.Waiting) -> None:
-        """Whoever asked has been answered."""
 
-
-class Callbacks:
+class Callbacks(_Lanes):
     """Callback lanes of the one endpoint; how many run at once is its setting."""
 
     kind = callbacks.KIND
     slots = MOST_CONCURRENT
-    share: int | None = None
-    risky = False
 
     def __init__(self, ports: Ports) -> None:
-        self._ports = ports
+        super().__init__(ports)
         self._recovered = False
 
     def room(self, tx: Tx) -> int | None:
@@ -225,19 +202,11 @@ class Callbacks:
         self._recovered = True
 
 
-class CleanUps:
+class CleanUps(_Lanes):
     """Runs of gc: one lane, so one at a time over all hosts."""
 
     kind = gc_runs.KIND
     slots = 1
-    share: int | None = None
-    risky = False
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-
-    def room(self, tx: Tx) -> None:
-        return None
 
     def head(self, tx: Tx, lane: str) -> gc_runs.Waiting | None:
         return gc_runs.head(tx, lane)
@@ -250,6 +219,3 @@ class CleanUps:
 
     def hopeless(self, item: gc_runs.Waiting) -> Settle:
         return cleaning.ended(self._ports, item, "This run ended Satchel's worker again and again and is not tried any more.")
-
-    async def after(self, item: gc_runs.Waiting) -> None:
-        """Nobody waits for it."""

@@ -12,7 +12,7 @@ from satchel.db.callbacks import News
 from satchel.db.downloads import Waiting
 from satchel.db.remotes import Remote
 from satchel.domain.application import webhook_url
-from satchel.domain.errors import NOT_FOUND, RECEIVED_NOT_FETCHED, Fault
+from satchel.domain.errors import NOT_FOUND, Fault
 from satchel.domain.incoming import items_body
 from satchel.domain.media import Media
 from satchel.flows import Lease, Ports, Settle, fetch
@@ -54,19 +54,18 @@ async def work(ports: Ports, item: Waiting, lease: Lease) -> Settle:
         return partial(_tell, item=item, remote=remote, media=media)
     outcome = await fetch.bring(ports, remote, item.attempts, lease)
     if isinstance(outcome, PutOff):
-        return _again(item, remote, outcome)
+        return fetch.again(rows, item.id, remote, outcome)
     return _ended(item, remote, media, outcome)
 
 
 def broken(item: Waiting) -> Settle:
     """An error of ours: tried a few times."""
-    fault = Fault(RECEIVED_NOT_FETCHED, "The media could not be fetched through an error of Satchel: see its log, then ask for it again.")
     if item.attempts + 1 < fetch.TRIES:
         return lambda tx: rows.again(tx, item.id, fetch.LONGEST_WAIT)
 
     def settle(tx: Tx) -> bool:
         remote, found = remotes.find(tx, item.media_id), media_rows.received(tx, item.media_id)
-        return rows.finish(tx, item.id) if remote is None or found is None else _tell(tx, item, remote, found[0], fault)
+        return rows.finish(tx, item.id) if remote is None or found is None else _tell(tx, item, remote, found[0], fetch.BROKEN)
 
     return settle
 
@@ -75,13 +74,6 @@ async def bury(ports: Ports, item: Waiting) -> None:
     """Media that was deleted while it came leaves nothing behind."""
     if await ports.db.read(lambda tx: media_rows.received(tx, item.media_id), alone=True) is None:
         await fetch.drop(ports, item.media_id)
-
-
-def _again(item: Waiting, remote: Remote, put_off: PutOff) -> Settle:
-    def settle(tx: Tx) -> bool:
-        return fetch.again(tx, remote, put_off, fetch.Rows(partial(rows.again, tx, item.id), partial(rows.wait, tx, item.id)))
-
-    return settle
 
 
 def _ended(item: Waiting, remote: Remote, media: Media, outcome: Outcome) -> Settle:

@@ -4,8 +4,8 @@ What may pass is put off; media that the network holds no more is asked of its s
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -24,7 +24,8 @@ from satchel.domain.errors import (
 from satchel.domain.limits import WAIT_FOR_SENDER
 from satchel.domain.media import Media
 from satchel.domain.quantities import shown_size
-from satchel.flows import Lease, Ports
+from satchel.domain.tries import wait_after
+from satchel.flows import Lease, Ports, Settle
 from satchel.flows.media_node import key_of
 from satchel.upstream import Asking
 from satchel.volume import Stored
@@ -32,8 +33,9 @@ from satchel.volume import Stored
 log = structlog.get_logger("satchel.flows")
 TRIES = 14
 """How often the network is asked for the bytes before it is told that they could not be had: about five minutes."""
-FIRST_WAIT, LONGEST_WAIT, ROOM_WAIT = 0.5, 30.0, 5.0
-"""Seconds between two tries, and between two looks for room on the volume."""
+LONGEST_WAIT, ROOM_WAIT = 30.0, 5.0
+"""The most seconds between two tries, and those between two looks for room on the volume."""
+BROKEN = Fault(RECEIVED_NOT_FETCHED, "The media could not be fetched through an error of Satchel: see its log, then ask for it again.")
 NO_ROOM = (VOLUME_FULL, VOLUME_NOT_WRITABLE)
 """What only a person can mend: it is waited for, however long that takes."""
 
@@ -93,24 +95,28 @@ def settle(tx: Tx, remote: Remote, outcome: Outcome, mime: str) -> bool:
     return False
 
 
-def again(tx: Tx, remote: Remote, put_off: PutOff, rows: "Rows") -> bool:
+class Rows(Protocol):
+    """The table of an item: how it is put off for so many seconds, counted as a try or not."""
+
+    def again(self, tx: Tx, item_id: str, after: float, /) -> bool: ...
+    def wait(self, tx: Tx, item_id: str, after: float, /) -> bool: ...
+
+
+def again(rows: Rows, item_id: str, remote: Remote, put_off: PutOff) -> Settle:
     """Put an item off. An answer of the phone that came since we looked lets it run at once."""
-    if put_off.asked:
-        remotes.asked(tx, remote.media_id)
-        now = remotes.find(tx, remote.media_id)
-        came = now is not None and now.answer is not None and now.answer != remote.answer
-        if not came:
-            remotes.answered(tx, remote.media_id, None)
-        return (rows.again if put_off.counts else rows.wait)(0.0 if came else put_off.after)
-    return rows.again(put_off.after) if put_off.counts else rows.wait(put_off.after)
 
+    def settle(tx: Tx) -> bool:
+        after = put_off.after
+        if put_off.asked:
+            remotes.asked(tx, remote.media_id)
+            now = remotes.find(tx, remote.media_id)
+            if now is not None and now.answer is not None and now.answer != remote.answer:
+                after = 0.0
+            else:
+                remotes.answered(tx, remote.media_id, None)
+        return rows.again(tx, item_id, after) if put_off.counts else rows.wait(tx, item_id, after)
 
-@dataclass(frozen=True)
-class Rows:
-    """How an item is put off in its table: counted as a try, or not."""
-
-    again: Callable[[float], bool]
-    wait: Callable[[float], bool]
+    return settle
 
 
 async def drop(ports: Ports, media_id: str) -> None:
@@ -170,7 +176,7 @@ def _not_now(remote: Remote, later: Later, attempts: int) -> Outcome:
         return _put_off(remote, later, max(later.after, ROOM_WAIT), counts=False)
     if attempts + 1 >= TRIES:
         return Missed(Fault(RECEIVED_NOT_FETCHED, f"The media could not be fetched in {TRIES} tries; the last time: {later.details}"))
-    return _put_off(remote, later, max(later.after, min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempts)), counts=True)
+    return _put_off(remote, later, max(later.after, wait_after(attempts, LONGEST_WAIT)), counts=True)
 
 
 def _put_off(remote: Remote, why: Fault | Later, after: float, counts: bool) -> PutOff:

@@ -108,7 +108,7 @@ async def _rows(ports: Ports, asked: Asked, found: Found) -> None:
         gone = [row.id for row, stamp in zip(batch, stamps, strict=True) if stamp is None and row.state == "live"]
         await _miss(ports, asked, found, gone)
         there = [(row, stamp) for row, stamp in zip(batch, stamps, strict=True) if stamp is not None]
-        await _there(ports, found, [row for row, _ in there if row.state == "live"])
+        await _there(ports, [row for row, _ in there if row.state == "live"])
         found.changed += sum(row.state == "live" and stamp != row.stamp for row, stamp in there)
         found.lost += sum(stamp is None and row.state == "missing" for row, stamp in zip(batch, stamps, strict=True))
         for row in (row for row, _ in there if row.state == "missing"):
@@ -126,7 +126,7 @@ async def _miss(ports: Ports, asked: Asked, found: Found, gone: list[str]) -> No
     found.note("missing", gone)
 
 
-async def _there(ports: Ports, found: Found, live: list[Kept]) -> None:
+async def _there(ports: Ports, live: list[Kept]) -> None:
     """A file that was missed once and lies there now starts anew."""
     if missed := [row.id for row in live if row.missed is not None]:
         await ports.db.write(partial(rows.found, ids=missed))

@@ -17,7 +17,7 @@ from satchel.db.callbacks import News
 from satchel.db.inbound import Waiting
 from satchel.db.remotes import Remote
 from satchel.domain.application import fetches, webhook_url
-from satchel.domain.errors import RECEIVED_NOT_FETCHED, Fault
+from satchel.domain.errors import Fault
 from satchel.domain.incoming import Incoming, body_of
 from satchel.flows import Lease, Ports, Settle, fetch, media_node
 from satchel.flows.fetch import Missed, Outcome, PutOff
@@ -80,16 +80,15 @@ async def announce(ports: Ports, item: Waiting, lease: Lease) -> Settle:
         return partial(_tell, message=message, body=undownloaded)
     outcome = await fetch.bring(ports, remote, item.attempts, lease)
     if isinstance(outcome, PutOff):
-        return _again(item, remote, outcome)
+        return fetch.again(rows, item.id, remote, outcome)
     return _ended(ports, message, remote, outcome)
 
 
-def broken(ports: Ports, item: Waiting) -> Settle:
+def broken(item: Waiting) -> Settle:
     """An error of ours: tried a few times, then told without its media. A message without one can be told as it is."""
-    fault = Fault(RECEIVED_NOT_FETCHED, "The media could not be fetched through an error of Satchel: see its log, then ask for it again.")
     if item.attempts + 1 < fetch.TRIES:
         return lambda tx: rows.again(tx, item.id, fetch.LONGEST_WAIT)
-    body = body_of(item.message, item.media_id, fault=fault if item.media_id else None)
+    body = body_of(item.message, item.media_id, fault=fetch.BROKEN if item.media_id else None)
     return partial(_tell, message=item.message, body=body)
 
 
@@ -98,13 +97,6 @@ async def bury(ports: Ports, item: Waiting) -> None:
     media_id = item.media_id
     if media_id is not None and await ports.db.read(lambda tx: media_rows.is_going(tx, media_id), alone=True):
         await media_node.bury(ports)
-
-
-def _again(item: Waiting, remote: Remote, put_off: PutOff) -> Settle:
-    def settle(tx: Tx) -> bool:
-        return fetch.again(tx, remote, put_off, fetch.Rows(partial(rows.again, tx, item.id), partial(rows.wait, tx, item.id)))
-
-    return settle
 
 
 def _ended(ports: Ports, message: Incoming, remote: Remote, outcome: Outcome) -> Settle:

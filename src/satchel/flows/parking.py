@@ -34,12 +34,11 @@ from satchel.domain.errors import (
 from satchel.domain.limits import GIVE_UP_SENDING, WAIT_FOR_RENDITION
 from satchel.domain.quantities import shown_duration
 from satchel.domain.steps import Step
+from satchel.domain.tries import wait_after
 from satchel.flows import Lease, Limits, Ports, Settle, Settlement, links, prepare, reading
 from satchel.flows.steps import MOST, Timeline
 
 log = structlog.get_logger("satchel.flows")
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-"""Seconds between two tries."""
 BATCH = 500
 """Lanes that one transaction wakes."""
 ROOMLESS = {VOLUME_FULL, VOLUME_NOT_WRITABLE}
@@ -212,7 +211,7 @@ def _again(item: preps.Waiting, why: Fault | Later, line: Timeline) -> Settle:
     said = Said(why.situation.slug, why.details)
     anew = item.why is None or item.why.slug != said.slug
     done = [*item.steps, *line.done][-MOST:]
-    after = max(min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(item.attempts, 10)), why.after if isinstance(why, Later) else 0.0)
+    after = max(wait_after(item.attempts), why.after if isinstance(why, Later) else 0.0)
 
     def settle(tx: Tx) -> bool:
         if lanes.parked(tx, item.id):

@@ -12,7 +12,7 @@ from satchel.db import media as rows
 from satchel.domain.errors import Fault
 from satchel.domain.media import Media
 from satchel.flows import Ports
-from satchel.flows.media_node import key_of, sha256_of
+from satchel.flows.media_node import key_of, key_of_made, sha256_of
 from satchel.volume import Entry
 
 log = structlog.get_logger("satchel.flows")
@@ -68,7 +68,7 @@ async def sweep_renditions(ports: Ports) -> int:
     """Remove renditions whose row is gone: with it went their key, so they are of use to nobody. How many there were."""
     strays = await _strays(ports, "renditions", renditions.without_row)
     for name in strays:
-        await ports.volume.delete(f"renditions/{name}")
+        await ports.volume.delete(key_of_made(name))
     if strays:
         log.info("renditions_swept", count=len(strays), some=strays[:SHOWN])
     return len(strays)

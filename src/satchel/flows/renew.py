@@ -30,13 +30,12 @@ from satchel.domain.errors import (
 from satchel.domain.limits import GIVE_UP_SENDING
 from satchel.domain.media import Media, Rendition
 from satchel.domain.steps import Outcome, Step
+from satchel.domain.tries import wait_after
 from satchel.flows import Lease, Ports, Settle, copies, prepare, reading
 from satchel.observe import metrics
 from satchel.upstream import Copy, Renewing, Request, Unrenewed
 
 log = structlog.get_logger("satchel.flows")
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-"""Seconds between two tries to reach the upstream."""
 UNSETTLED = 30.0
 """Seconds that a phone waits for a message whose sending has not been put down yet."""
 GONE = {MEDIA_GONE, MEDIA_CHANGED}
@@ -105,7 +104,7 @@ def _again(tx: Tx, asker: Asker) -> None:
     if time.time() - asker.taken_at > GIVE_UP_SENDING:
         reuploads.done(tx, asker.id, "given_up")
     else:
-        reuploads.again(tx, asker.id, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(asker.attempts, 10)))
+        reuploads.again(tx, asker.id, wait_after(asker.attempts))
 
 
 def hopeless(item: Waiting, fault: Fault) -> Settle:

@@ -34,9 +34,10 @@ from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.domain.statuses import Status
 from satchel.domain.steps import Step
+from satchel.domain.tries import wait_after
 from satchel.flows import Lease, Ports, Settle, Settlement, copies, media_node, parking, prepare, reading, reconcile, statuses
 from satchel.flows.idempotency import answer_once
-from satchel.flows.parking import FIRST_WAIT, LONGEST_WAIT, Rest
+from satchel.flows.parking import Rest
 from satchel.flows.steps import Timeline
 from satchel.observe import metrics
 from satchel.upstream import Copy, Envelope, Placed, StaleCopy
@@ -174,7 +175,7 @@ def put_off(item: Waiting, why: Later | Exception, line: Timeline) -> Settle:
     waited = time.time() - item.accepted_at
     if waited > GIVE_UP_SENDING:
         return failed(item, _given_up(why, waited), line)
-    after = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(item.attempts, 10))
+    after = wait_after(item.attempts)
     told = line.done if item.attempts < TOLD_ATTEMPTS or item.attempts % 60 == 0 else []
 
     def settle(tx: Tx) -> bool:
