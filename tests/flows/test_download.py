@@ -16,7 +16,7 @@ from satchel.upstream.sandbox import retry
 from ..conftest import Place
 from .lanes import due
 from .phones import MediaServer, answered, post, with_media
-from .test_inbound import KEY, files, hurry, node, server, told, work
+from .received import KEY, files, hurry, node, server, told, work
 
 __all__ = ["node", "server"]
 pytestmark = pytest.mark.anyio
