@@ -14,6 +14,7 @@ from satchel.db.callbacks import News
 from satchel.db.gc_runs import Waiting, What
 from satchel.domain.application import collects, webhook_url
 from satchel.domain.errors import CORE_AWAY, DATABASE_DOWN, Fault, Later
+from satchel.domain.hosts import node_of
 from satchel.domain.limits import DAY
 from satchel.flows import Lease, Ports, Settle, retention
 from satchel.observe import metrics
@@ -111,16 +112,10 @@ def told(what: What, deleted: int, host: str, why: str | None) -> dict[str, Any]
     """One entry of `services`. That of media is keyed `media` in any case, although a published sample has `message` there."""
     said: dict[str, Any] = {"items_deleted" if what == "media" else "messages_deleted": deleted, "status": "failed" if why else "complete"}
     if what == "messages":
-        said["node"] = node(host)
+        said["node"] = node_of(host)
     if why:
         said["errors"] = [{"code": CORE_AWAY.code, "title": CORE_AWAY.title, "details": why}]
     return {"media" if what == "media" else "message": {"gc": said}}
-
-
-def node(id_: str) -> str:
-    """`<host>:<container>`; a host's name may have dots itself."""
-    host, *instance = id_.rsplit(".", 3)
-    return f"{host}:{'.'.join(instance)}"
 
 
 async def _forget(ports: Ports, item: Waiting, lease: Lease) -> None:

@@ -9,8 +9,8 @@ from satchel.db import Tx, hosts, preps
 from satchel.db.hosts import Host
 from satchel.domain import room
 from satchel.domain.errors import Later
+from satchel.domain.hosts import node_of
 from satchel.flows import Ports
-from satchel.flows.gc_runs import node
 from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
@@ -69,7 +69,7 @@ def told(cores: list[Host]) -> dict[str, Any]:
     """All Coreapps are equal; the first by name is called the primary master, since old tools look for one."""
     if len(cores) > 1:
         return {
-            node(core.id): {"gateway_status": _state(core), "role": "coreapp" if number else "primary_master"}
+            node_of(core.id): {"gateway_status": _state(core), "role": "coreapp" if number else "primary_master"}
             for number, core in enumerate(cores)
         }
     return {"gateway_status": _state(cores[0]) if cores else "disconnected"}
