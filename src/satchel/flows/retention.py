@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
 import structlog
 
@@ -18,7 +17,7 @@ from satchel.db.retention import FIRST, Place, Sends, Unused, Wanted
 from satchel.domain.errors import Fault, Later
 from satchel.domain.quantities import shown_duration, shown_size
 from satchel.domain.retention import CLASSES, SHORTEST, Rule, Sent, risk
-from satchel.flows import Ports, media_node
+from satchel.flows import Lease, Ports, media_node
 from satchel.observe import metrics
 from satchel.upstream import Downloads
 
@@ -30,13 +29,6 @@ BATCH = 500
 SPARE_AGE = 3600.0
 """Seconds for which a rendition that has not gone out is kept in any case."""
 ENDLESS = Place(float("inf"))
-
-
-class Permit(Protocol):
-    """The right to go on, such as a lease."""
-
-    def check(self) -> None:
-        """Raise when it is over."""
 
 
 @dataclass
@@ -159,9 +151,7 @@ async def plan(ports: Ports, rule: Rule, tell: Callable[[Judged], None] = lambda
     return result
 
 
-async def clean(
-    ports: Ports, rule: Rule, permit: Permit, run: str | None = None, tell: Callable[[int], None] = lambda done: None
-) -> Deleted:
+async def clean(ports: Ports, rule: Rule, lease: Lease, run: str | None = None, tell: Callable[[int], None] = lambda done: None) -> Deleted:
     """Delete what the rule says. `run`: the gc_run that counts it; `tell`: called with how many are gone so far.
 
     Raises `Later` where the volume is away and `Fault` where nothing can be removed on it, before anything more is marked.
@@ -171,7 +161,7 @@ async def clean(
     total = Deleted()
     after: Place | None = FIRST
     while after is not None:
-        permit.check()
+        lease.check()
         looked = await ports.db.read(partial(rows.look, wanted=what, after=after, limit=BATCH))
         classes = {id_: name for id_, (name, _) in (await knowledge.classes(looked.media)).items()}
         chosen = [media for media in looked.media if classes[media.id] in rule.classes]
