@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,14 @@ def gc(data_dir: Path, as_json: bool, dry_run: bool, as_list: bool, yes: bool, *
             say.stop("This command stood still for too long, and another clean-up may have begun: run it again.", say.UNEXPECTED)
 
 
+@dataclass(frozen=True)
 class Manner:
     """How the plan is shown and what follows it."""
 
-    def __init__(self, as_json: bool, as_list: bool, dry_run: bool, yes: bool) -> None:
-        self.as_json, self.as_list, self.dry_run, self.yes = as_json, as_list, dry_run, yes
+    as_json: bool
+    as_list: bool
+    dry_run: bool
+    yes: bool
 
 
 def _rule(base: Rule, given: dict[str, str | None]) -> Rule:
