@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from satchel.client.connection import connect, why
-from satchel.client.errors import Unreachable, refusal
+from satchel.client.errors import ClientError, Unreachable, refusal
 
 Said = dict[str, Any]
 PATIENCE = 90.0
@@ -91,6 +91,15 @@ class Sandbox:
         """A conversation as a phone draws it. `system`: android or iphone in place of the phone's own."""
         query = f"?as={quote(system)}" if system else ""
         return list(self._call("GET", f"{_of(number)}/conversations/{quote(business, safe='')}/blocks{query}")["blocks"])
+
+    def newest_blocks(self, number: str) -> list[Said]:
+        """The same of the newest conversation; nothing where nobody has written yet."""
+        try:
+            return self.blocks(number, "latest")
+        except ClientError as error:
+            if error.slug != "unknown_conversation":
+                raise
+            return []
 
     def _call(self, method: str, path: str, body: Said | BinaryIO | None = None) -> Said:
         said = self._fetch(method, path, body)

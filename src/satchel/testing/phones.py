@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from satchel.client import ClientError
 from satchel.testing.chat import Chat
 from satchel.testing.report import message_in_vain
 
@@ -41,12 +40,7 @@ class Phone:
     @property
     def blocks(self) -> list[Json]:
         """What it shows of its newest conversation, whether that is open or not; nothing where there is none."""
-        try:
-            return self._sandbox.blocks(self.number, "latest")
-        except ClientError as error:
-            if error.slug != "unknown_conversation":
-                raise
-            return []
+        return self._sandbox.newest_blocks(self.number)
 
     def wait_for(self, type_: str | None = None, timeout: float = 5.0, *, text: str | None = None) -> "OnPhone":
         """The next message of a type that no earlier call gave, once its media has come to rest.

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from satchel.client import ClientError, SatchelError
+from satchel.client import SatchelError
 from satchel.testing.draw import draw
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def artifacts(world: "World", folder: Path, test: str) -> list[Path]:
     messages = [world.node.messages.get(one["id"]).info() for one in sent(world)]
     heard = [{"at": _utc(one.at), "json": one.json} for one in world.webhooks]
     timeline = {"test": test, "started": _utc(world.started), "messages": messages, "callbacks": callbacks(world), "webhooks": heard}
-    shown = {"view": 1, "phones": [{**phone, "blocks": _blocks(world, phone["number"])} for phone in world.sandbox.phones()]}
+    shown = {"view": 1, "phones": [{**phone, "blocks": world.sandbox.newest_blocks(phone["number"])} for phone in world.sandbox.phones()]}
     return [_written(into / "timeline.json", timeline), _written(into / "blocks.json", shown)]
 
 
@@ -86,7 +86,7 @@ def _all(world: "World") -> Iterator[str]:
     for phone in world.sandbox.phones():
         state = "online" if phone["online"] else "offline"
         yield f"Phone {phone['number']} ({phone['system']}, {phone['timezone']}, {state}, {phone['waiting']} waiting on the server) shows:"
-        yield from (f"  {line}" for line in draw(_blocks(world, phone["number"])))
+        yield from (f"  {line}" for line in draw(world.sandbox.newest_blocks(phone["number"])))
     messages = sent(world)
     yield "Messages and the last step of each:" if messages else "No message was sent in this test."
     yield from (f"  {_last_step(world, one)}" for one in messages)
@@ -123,15 +123,6 @@ def _near_misses(world: "World", number: str, wanted: str) -> Iterator[str]:
 
 def _announced(world: "World", status: str) -> bool:
     return bool(world.node.settings.get()["webhooks"]["message"][status])
-
-
-def _blocks(world: "World", number: str) -> list[Json]:
-    try:
-        return world.sandbox.blocks(number, "latest")
-    except ClientError as error:
-        if error.slug != "unknown_conversation":
-            raise
-        return []
 
 
 def _written(path: Path, content: Json) -> Path:
