@@ -8,7 +8,7 @@ from satchel.domain import application, limits, messages, pictures, recordings, 
 from satchel.domain.quantities import shown_duration, shown_share, shown_size
 from satchel.egress import fetching
 from satchel.webapp import bodies, protocol
-from satchel_sandbox import bubbles, compose
+from satchel_sandbox import bubbles, compose, world
 
 from .test_docs import ROOT, rows
 
@@ -36,7 +36,7 @@ MESSAGES = {
     "numbers in one request to `/v1/contacts`": f"{limits.CONTACTS_AT_ONCE:,}",
 }
 TIME = {
-    "the network keeps an encrypted file, from each send": shown_duration(limits.COPY_LIFE),
+    "the network keeps an encrypted file, from each send": shown_duration(world.LIFE),
     "unused media are kept, where clean-up is on": shown_duration(retention.Rule().unused_for),
     "media are kept after a use, whatever clean-up is asked for": shown_duration(retention.SHORTEST),
     "a message waits for room on the volume": shown_duration(volume.Config().wait_for_room),

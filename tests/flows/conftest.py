@@ -11,7 +11,7 @@ import pytest
 
 from satchel import build
 from satchel.db import Tx
-from satchel.domain.limits import COPY_LIFE
+from satchel.domain.limits import DAY
 from satchel.flows import Ports, Settle, Settlement
 from satchel.upstream import Copy, Envelope
 
@@ -50,7 +50,7 @@ class Network:
     async def put(self, rendition: Any, path: Path, known: str | None, force: bool = False) -> Copy:
         self.puts += 1
         await asyncio.sleep(0)
-        return Copy("somewhere", time.time() + COPY_LIFE)
+        return Copy("somewhere", time.time() + 14 * DAY)
 
     async def send(self, envelope: Envelope) -> None:
         self.sent.append(envelope)

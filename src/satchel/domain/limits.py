@@ -16,8 +16,6 @@ CONTACTS_AT_ONCE = 1000
 """The most numbers of one request to /v1/contacts; ours, since nobody published one."""
 CONTACT_LIFE = 7 * DAY
 """For how long it is remembered whether a number is on the network, in seconds."""
-COPY_LIFE = 14 * DAY
-"""How long the network keeps an encrypted blob, counted from each send; seconds of network time."""
 
 WAIT_FOR_ROOM = 600.0
 WAIT_FOR_RENDITION = 300.0
