@@ -1,5 +1,6 @@
 """Received media that the business asks for once more: fetched beside what else comes, and told of in `media_items`."""
 
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -138,3 +139,24 @@ async def test_one_deleted_while_it_is_under_way_is_told_of_to_nobody(place: Pla
     await media_node.delete(node, undownloaded)
     await work(node, "get")
     assert (await items(node), files(place)) == ([], [])
+
+
+async def test_a_file_with_other_bytes_than_its_row_says_is_fetched_once_more(place: Place, node: Ports, undownloaded: str) -> None:
+    await download.ask(node, undownloaded)
+    await work(node, "get")
+    file = Path(place.data_dir / "media" / "shared" / undownloaded)
+    file.write_bytes(b"a ph")
+    await download.ask(node, undownloaded)
+    await work(node, "get")
+    assert file.read_bytes() == b"a photo"
+
+
+async def test_a_file_that_was_only_touched_is_not_fetched_once_more(
+    place: Place, node: Ports, server: MediaServer, undownloaded: str
+) -> None:
+    await download.ask(node, undownloaded)
+    await work(node, "get")
+    os.utime(place.data_dir / "media" / "shared" / undownloaded, (1, 1))
+    await download.ask(node, undownloaded)
+    await work(node, "get")
+    assert ([item["image"]["status"] for item in await items(node)], len(server.gets)) == (["downloaded"] * 2, 1)

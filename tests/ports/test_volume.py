@@ -14,6 +14,7 @@ import pytest
 from satchel.domain.errors import MEDIA_GONE, UPLOAD_BROKEN_OFF, Fault
 from satchel.volume import Volume
 from satchel.volume.folder import Folder
+from satchel.volume.part import Part
 from satchel.volume.reading import open_plain
 
 from .volumes import (
@@ -77,6 +78,45 @@ async def test_a_body_that_raises_publishes_nothing_and_passes_through(volume: V
         await volume.put(KEY, breaks())
     assert await volume.stat(KEY) is None
     assert (parts(root), published(root)) == ([], [])
+
+
+@pytest.mark.parametrize("ends", [None, Fault(UPLOAD_BROKEN_OFF, "gone")], ids=["whole", "broken-off"])
+async def test_two_who_write_the_same_file_at_once_never_touch_each_others_bytes(volume: Volume, root: Path, ends: Fault | None) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    first, other = b"x" * 600_000, b"y" * 600_000
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield first[:300_000]
+        begun.set()
+        await go_on.wait()
+        yield first[300_000:]
+
+    async def quick() -> AsyncIterator[bytes]:
+        yield other
+        if ends is not None:
+            raise ends
+
+    writing = asyncio.create_task(volume.put(KEY, slow()))
+    await begun.wait()
+    if ends is None:
+        stored = await volume.put(KEY, quick())
+        assert (await content(volume), stored.sha256) == (other, hashlib.sha256(other).hexdigest())
+    else:
+        async with refused(UPLOAD_BROKEN_OFF):
+            await volume.put(KEY, quick())
+    go_on.set()
+    assert (await writing).sha256 == hashlib.sha256(first).hexdigest()
+    assert (await content(volume), parts(root)) == (first, [])
+
+
+def test_a_part_that_did_not_begin_removes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "another's"
+    path.write_bytes(b"x")
+    part = Part(str(path))
+    with pytest.raises(FileExistsError):
+        part.create()
+    part.discard()
+    assert path.read_bytes() == b"x"
 
 
 async def test_a_put_that_is_cancelled_while_it_waits_for_the_body_leaves_nothing(volume: Volume, root: Path) -> None:

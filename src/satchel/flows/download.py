@@ -15,7 +15,7 @@ from satchel.domain.application import webhook_url
 from satchel.domain.errors import NOT_FOUND, Fault
 from satchel.domain.incoming import items_body
 from satchel.domain.media import Media
-from satchel.flows import Lease, Ports, Settle, fetch
+from satchel.flows import Lease, Ports, Settle, fetch, reconcile
 from satchel.flows.fetch import Missed, Outcome, PutOff
 from satchel.flows.media_node import MEDIA_ID, key_of
 
@@ -50,12 +50,18 @@ async def work(ports: Ports, item: Waiting, lease: Lease) -> Settle:
     if remote is None or found is None:
         return lambda tx: rows.finish(tx, item.id)  # deleted meanwhile: there is nothing to tell of
     media, state = found
-    if state == "live" and await ports.volume.stat(key_of(media.id)) is not None:
+    if state == "live" and await _is_there(ports, media):
         return partial(_tell, item=item, remote=remote, media=media)
     outcome = await fetch.bring(ports, remote, item.attempts, lease)
     if isinstance(outcome, PutOff):
         return fetch.again(rows, item.id, remote, outcome)
     return _ended(item, remote, media, outcome)
+
+
+async def _is_there(ports: Ports, media: Media) -> bool:
+    """Whether its file has the bytes of its row. A file that nobody touched since need not be read for that."""
+    stamp = await ports.volume.stat(key_of(media.id))
+    return stamp == media.stamp or (stamp is not None and await reconcile.stamp_of_same(ports, media) is not None)
 
 
 def broken(item: Waiting) -> Settle:

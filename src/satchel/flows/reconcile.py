@@ -32,13 +32,13 @@ async def strays_among(db: Database, files: Iterable[Entry], without_row: Withou
 async def is_back(ports: Ports, media_id: str) -> bool:
     """Whether the file of a missing media lies there again with the same bytes."""
     media = await ports.db.read(lambda tx: rows.lost(tx, media_id), alone=True)
-    return media is not None and await _same(ports, media) is not None
+    return media is not None and await stamp_of_same(ports, media) is not None
 
 
 async def revive(ports: Ports, media_id: str) -> Media | None:
     """A missing media that is back lives again. None for any other, also for one whose name other bytes have now."""
     media = await ports.db.read(lambda tx: rows.lost(tx, media_id), alone=True)
-    if media is None or (stamp := await _same(ports, media)) is None:
+    if media is None or (stamp := await stamp_of_same(ports, media)) is None:
         return None
     if not await ports.db.write(lambda tx: rows.come_back(tx, media_id, stamp)):
         return None
@@ -46,7 +46,7 @@ async def revive(ports: Ports, media_id: str) -> Media | None:
     return replace(media, stamp=stamp)
 
 
-async def _same(ports: Ports, media: Media) -> str | None:
+async def stamp_of_same(ports: Ports, media: Media) -> str | None:
     """The stamp of a media's file where its bytes are those of the row."""
     try:
         with closing(await ports.volume.open(key_of(media.id))) as content:

@@ -76,7 +76,7 @@ class Folder:
         if first and self.marker.found() is None and self.is_fresh():
             for name in (*HOLDING, PARTS):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
-            self.marker.write(known_id, Part(self._part_path(str(uuid.uuid4()))))
+            self.marker.write(known_id, Part(self._part_path()))
         self.marker.expect(known_id)
         if self.marker.is_ours():
             self._require()
@@ -98,7 +98,7 @@ class Folder:
         return await self._in_thread(self._space)
 
     async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
-        part = Part(self._part_path(key.rpartition("/")[2]), self._durable)
+        part = Part(self._part_path(), self._durable)
         async with self._writing(part, key):
             if size is None or size > SMALL:
                 return await self._put_blocks(part, key, body, size or 0, urgent)
@@ -270,7 +270,7 @@ class Folder:
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Scratch]:
-        place = Place(Path(self._part_path(str(uuid.uuid4()))), self._require_room)
+        place = Place(Path(self._part_path()), self._require_room)
         try:
             yield place
         finally:
@@ -290,7 +290,7 @@ class Folder:
 
     @asynccontextmanager
     async def aside(self, body: AsyncIterator[bytes], size: int | None = None) -> AsyncIterator[Path]:
-        path = self._part_path(str(uuid.uuid4()))
+        path = self._part_path()
         part = Part(path, durable=False)
         try:
             try:
@@ -339,8 +339,9 @@ class Folder:
             opening.add_done_callback(_close_unread)
             raise
 
-    def _part_path(self, name: str) -> str:
-        return f"{self._at}/{PARTS}/.{name}.{self._instance}.part"
+    def _part_path(self) -> str:
+        """Another for each writer, also of the same file: two lanes may bring one at the same time."""
+        return f"{self._at}/{PARTS}/.{uuid.uuid4()}.{self._instance}.part"
 
     def _require(self) -> None:
         """The volume is there. Also notes whether it is on a local disk: only there may paths be walked on the loop."""

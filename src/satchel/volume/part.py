@@ -29,6 +29,7 @@ class Part:
         self._durable = durable
         self._step = threading.Lock()
         self._over = False
+        self._ours = False
         self._fd = -1
         self._size = 0
         self._hash = hashlib.sha256()
@@ -37,12 +38,14 @@ class Part:
         """Begin. Raises `FileExistsError`, and what the system says of a full or absent disk, as every step does."""
         with self._stepping():
             self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+            self._ours = True
             os.fchmod(self._fd, 0o644)  # whatever the umask: the business may read the file by its path
 
     def adopt(self) -> None:
         """Begin with a file that somebody else has written; of its bytes `publish` says nothing."""
         with self._stepping():
             self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._ours = True
             os.fchmod(self._fd, 0o644)
 
     def write(self, blocks: list[bytes]) -> None:
@@ -76,13 +79,17 @@ class Part:
             return Stored(self._size, self._hash.hexdigest(), stamp_of(found))
 
     def discard(self) -> None:
-        """Never raises: what cannot be removed now is swept at the next start, and what went wrong before is the news."""
+        """Remove what was begun here, and nothing that lay there before.
+
+        Never raises: what cannot be removed now is swept at the next start, and what went wrong before is the news.
+        """
         with self._step:
             self._over = True
             with contextlib.suppress(OSError):
                 self._close()
             with contextlib.suppress(OSError):
-                os.unlink(self._path)
+                if self._ours:
+                    os.unlink(self._path)
 
     @contextmanager
     def _stepping(self) -> Iterator[None]:
