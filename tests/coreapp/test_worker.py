@@ -10,7 +10,7 @@ from satchel import build
 from satchel.coreapp.leases import Lease
 from satchel.coreapp.worker import Worker
 from satchel.db import Database, Tx, lanes, schema
-from satchel.flows import Settle, Settlement
+from satchel.flows import LeaseLost, Settle, Settlement
 
 from ..conftest import Place
 
@@ -151,3 +151,23 @@ async def test_a_lane_that_its_worker_lets_go_of_is_run_by_the_next(db: Database
     assert (passing.times, passing.done) == (1, set())
     worker.stop()
     await task
+
+
+async def test_after_a_lost_lease_what_was_left_outside_is_looked_after(db: Database) -> None:
+    class Losing(Work):
+        lost = ""
+
+        async def work(self, item: Item, lease: Lease) -> Settle:
+            if not self.lost:
+                self.lost = item.id
+                raise LeaseLost(item.id)
+            return await super().work(item, lease)
+
+    work = Losing("in", False)
+    await db.write(lambda tx: lanes.wake(tx, "in:1", "in"))
+    worker = Worker(db, [work], "test.core.0", 30.0)
+    task = asyncio.create_task(worker.run())
+    await asyncio.wait_for(work.finished.wait(), 10)
+    worker.stop()
+    await task
+    assert (work.lost, work.done) == ("in:1", set())

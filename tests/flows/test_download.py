@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from satchel.coreapp.kinds import Downloads
-from satchel.db import settings
+from satchel.coreapp.kinds import Downloads, Inbound
+from satchel.db import downloads, settings
+from satchel.db import inbound as inbound_rows
 from satchel.domain.errors import Fault
-from satchel.flows import Ports, download, fetch, media_node
+from satchel.domain.incoming import Incoming
+from satchel.domain.messages import Outgoing
+from satchel.flows import LeaseLost, Ports, download, fetch, inbound, media_node, send
 from satchel.upstream.sandbox import retry
 
 from ..conftest import Place
 from .lanes import due
-from .phones import MediaServer, answered, post, with_media
+from .phones import AT, PHONE, MediaServer, answered, post, with_media
 from .received import KEY, files, hurry, node, server, told, work
 
 __all__ = ["node", "server"]
@@ -160,3 +163,55 @@ async def test_a_file_that_was_only_touched_is_not_fetched_once_more(
     await download.ask(node, undownloaded)
     await work(node, "get")
     assert ([item["image"]["status"] for item in await items(node)], len(server.gets)) == (["downloaded"] * 2, 1)
+
+
+class Lost:
+    """A lease that somebody else has as soon as the bytes have begun to come."""
+
+    is_lost = False
+
+    def check(self) -> None:
+        if self.is_lost:
+            raise LeaseLost("get:1")
+
+    async def lose(self) -> None:
+        self.is_lost = True
+
+
+@pytest.mark.parametrize("size", [7, 600_000])
+async def test_bytes_that_come_after_the_lease_was_lost_get_no_name(place: Place, node: Ports, server: MediaServer, size: int) -> None:
+    lease = Lost()
+    server.meanwhile = lease.lose
+    await post(node, with_media(server, "m", data=bytes(size)))
+    lane = await due(node, "in")
+    with pytest.raises(LeaseLost):
+        await Inbound(node).work(lane.item, lease)  # type: ignore[arg-type]
+    assert files(place) == []
+
+
+@pytest.mark.parametrize("kind", ["in", "get"])
+async def test_what_was_deleted_before_its_bytes_got_their_name_leaves_no_file(
+    place: Place, node: Ports, undownloaded: str, kind: str
+) -> None:
+    await media_node.delete(node, undownloaded)
+    file = Path(place.data_dir / "media" / "shared" / undownloaded)
+    file.write_bytes(b"came late")
+    if kind == "in":
+        await inbound.bury(node, inbound_rows.Waiting("m", Incoming("m", PHONE, "", "image", AT), undownloaded, 0, 0.0))
+    else:
+        await download.bury(node, downloads.Waiting("1", undownloaded, PHONE, 0, 0.0))
+    assert not file.exists()
+
+
+async def test_a_deleted_one_keeps_its_bytes_for_an_accepted_message_though_a_download_was_asked_for(
+    place: Place, node: Ports, undownloaded: str
+) -> None:
+    await download.ask(node, undownloaded)
+    await work(node, "get")
+    await send.accept(node, Outgoing("12025550123", "document", undownloaded))
+    await download.ask(node, undownloaded)
+    await media_node.delete(node, undownloaded)
+    lane = await due(node, "get")
+    await lane.run()
+    await Downloads(node).after(lane.item)  # type: ignore[arg-type]
+    assert files(place) == [undownloaded]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from satchel.db import Tx
+from satchel.db import Tx, remotes
 from satchel.db import media as rows
 from satchel.domain.errors import VOLUME_MISSING, Fault, Later
 from satchel.domain.media import Media
@@ -237,3 +237,14 @@ async def test_it_runs_beside_uploads_and_deletions(ports: Ports, place: Place) 
 
     found = await fsck.check(replace(ports, volume=Busy()), NOW)  # type: ignore[arg-type]
     assert (len(changed) > 0, found.missing, found.problems) == (True, 0, 0)
+
+
+async def test_a_received_file_that_was_fetched_once_more_starts_anew(ports: Ports, place: Place) -> None:
+    media = Media("0b7c9e52-5a0d-4f0e-9a3a-1d1b7f5b2c12", "text/plain", 3, "0" * 64, "3:1:1")
+    await ports.db.write(lambda tx: rows.add(tx, media, None, 0.0, "in"))
+    await fsck.check(ports, LOOK)
+    await sighted(ports, media, 700)
+    assert await ports.db.write(lambda tx: remotes.arrived(tx, media))
+    assert await ports.db.write(lambda tx: rows.lose(tx, [media.id], 600.0)) == 0  # of a run that looked just before
+    found = await fsck.check(ports, Asked(repair=True))
+    assert (found.young, found.marked, await state(ports, media)) == (1, 0, "live")

@@ -65,7 +65,7 @@ class Kind(Protocol):
         """The end of an item whose workers died each time, also when nothing else was in work there."""
 
     async def after(self, item: Any) -> None:
-        """Once the item is settled. May be skipped by a crash."""
+        """Once the item is settled, here or, when the lease was lost, perhaps elsewhere. May be skipped by a crash."""
 
 
 @dataclass(frozen=True)
@@ -266,17 +266,25 @@ class Worker:
     async def _run_lane(self, kind: Kind, lease: Lease, item: Any) -> None:
         done = 0
         while item is not None:
-            if done == 0 and kind.risky and lease.lane.hopeless:
-                log.error("item_ends_its_workers", lane=lease.lane.name, item=item.id, claims=lease.lane.claims)
-                settle: Settle | Settlement = kind.hopeless(item)
-            else:
-                settle = await self._work(kind, item, lease)
-            lease.check()
-            done += 1
-            whole = settle if isinstance(settle, Settlement) else Settlement(settle, _nothing)
-            fn = partial(self._settle, kind=kind, lease=lease, settlement=whole, done=done)
-            settled, item = item, await self._db.write(fn, durable=whole.durable)
+            settled = item
+            try:
+                item, done = await self._run_item(kind, lease, item, done), done + 1
+            except LeaseLost:
+                await self._after(kind, settled)  # what we left outside may be nobody's by now
+                raise
             await self._after(kind, settled)
+
+    async def _run_item(self, kind: Kind, lease: Lease, item: Any, done: int) -> Any:
+        """Work and settle; the next head. `done`: how many of the lane came before it."""
+        if done == 0 and kind.risky and lease.lane.hopeless:
+            log.error("item_ends_its_workers", lane=lease.lane.name, item=item.id, claims=lease.lane.claims)
+            settle: Settle | Settlement = kind.hopeless(item)
+        else:
+            settle = await self._work(kind, item, lease)
+        lease.check()
+        whole = settle if isinstance(settle, Settlement) else Settlement(settle, _nothing)
+        fn = partial(self._settle, kind=kind, lease=lease, settlement=whole, done=done + 1)
+        return await self._db.write(fn, durable=whole.durable)
 
     async def _work(self, kind: Kind, item: Item, lease: Lease) -> Settle | Settlement:
         try:

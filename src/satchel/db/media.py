@@ -122,6 +122,12 @@ def looked_again(tx: Tx, before: Media, found: Media) -> None:
     )
 
 
+def state_of(tx: Tx, media_id: str) -> str | None:
+    """None where there is no such row."""
+    row = tx.one("SELECT state FROM media WHERE id = :id", id=media_id)
+    return None if row is None else str(row[0])
+
+
 def is_going(tx: Tx, media_id: str) -> bool:
     """Whether its bytes wait for the last message that needs them."""
     return tx.one("SELECT 1 FROM media WHERE id = :id AND state = 'deleting'", id=media_id) is not None
@@ -213,10 +219,14 @@ def found(tx: Tx, ids: Sequence[str]) -> None:
     tx.run(f"UPDATE media SET missed_at = NULL WHERE id IN ({listed}) AND missed_at IS NOT NULL", **values)
 
 
-def lose(tx: Tx, ids: Sequence[str]) -> int:
-    """Their files are gone until they are found again; how many are marked now."""
+def lose(tx: Tx, ids: Sequence[str], apart: float) -> int:
+    """Their files, first missed so many seconds ago, are gone until they are found again; how many are marked now.
+
+    One that has come anew since somebody looked is missed no longer.
+    """
     listed, values = bound(ids)
-    return tx.run(f"UPDATE media SET state = 'missing' WHERE id IN ({listed}) AND state = 'live' AND missed_at IS NOT NULL", **values)
+    statement = f"UPDATE media SET state = 'missing' WHERE id IN ({listed}) AND state = 'live' AND missed_at <= :now - :apart"
+    return tx.run(statement, apart=apart, **values)
 
 
 def lost(tx: Tx, media_id: str) -> Media | None:

@@ -85,7 +85,7 @@ def arrived(tx: Tx, media: Media) -> bool:
     """The bytes are on the volume, checked: readers may see them. False when the media was deleted meanwhile."""
     return (
         tx.run(
-            "UPDATE media SET state = 'live', size = :size, sha256 = :sha256, stamp = :stamp "
+            "UPDATE media SET state = 'live', size = :size, sha256 = :sha256, stamp = :stamp, missed_at = NULL "
             "WHERE id = :id AND state IN ('undownloaded', 'missing', 'live')",
             id=media.id,
             size=media.size,

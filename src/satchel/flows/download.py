@@ -77,9 +77,8 @@ def broken(item: Waiting) -> Settle:
 
 
 async def bury(ports: Ports, item: Waiting) -> None:
-    """Media that was deleted while it came leaves nothing behind."""
-    if await ports.db.read(lambda tx: media_rows.received(tx, item.media_id), alone=True) is None:
-        await fetch.drop(ports, item.media_id)
+    """It may have been deleted while it came."""
+    await fetch.bury(ports, item.media_id)
 
 
 def _ended(item: Waiting, remote: Remote, media: Media, outcome: Outcome) -> Settle:

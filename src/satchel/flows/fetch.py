@@ -4,12 +4,14 @@ What may pass is put off; media that the network holds no more is asked of its s
 """
 
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from satchel.db import Tx, remotes
+from satchel.db import media as media_rows
 from satchel.db.remotes import Remote
 from satchel.domain.errors import (
     RECEIVED_GONE,
@@ -25,7 +27,7 @@ from satchel.domain.limits import WAIT_FOR_SENDER
 from satchel.domain.media import Media
 from satchel.domain.quantities import shown_size
 from satchel.domain.tries import wait_after
-from satchel.flows import Lease, Ports, Settle
+from satchel.flows import Lease, Ports, Settle, media_node
 from satchel.flows.media_node import key_of
 from satchel.upstream import Asking
 from satchel.volume import Stored
@@ -119,9 +121,17 @@ def again(rows: Rows, item_id: str, remote: Remote, put_off: PutOff) -> Settle:
     return settle
 
 
-async def drop(ports: Ports, media_id: str) -> None:
-    """Its row is gone: take back what was published after that."""
-    await ports.volume.delete(key_of(media_id))
+async def bury(ports: Ports, media_id: str) -> None:
+    """Media that was deleted while it came leaves nothing behind; accepted messages that send it on keep its bytes till they have left."""
+    if (state := await _state(ports, media_id)) == "deleting":
+        await media_node.bury(ports)
+        state = await _state(ports, media_id)  # another may have buried it before its bytes came
+    if state in (None, "deleted"):
+        await ports.volume.delete(key_of(media_id))
+
+
+async def _state(ports: Ports, media_id: str) -> str | None:
+    return await ports.db.read(lambda tx: media_rows.state_of(tx, media_id), alone=True)
 
 
 def _source(ports: Ports, remote: Remote) -> str:
@@ -144,7 +154,14 @@ async def _store(ports: Ports, remote: Remote, source: str, lease: Lease) -> Sto
         )
     lease.check()
     async with ports.upstream.fetch(source) as blocks:
-        return await ports.volume.put(key_of(remote.media_id), blocks, remote.size, urgent=True)
+        return await ports.volume.put(key_of(remote.media_id), _held_to_the_end(blocks, lease), remote.size, urgent=True)
+
+
+async def _held_to_the_end(blocks: AsyncIterator[bytes], lease: Lease) -> AsyncIterator[bytes]:
+    """While they came another may have brought and told them: theirs may be deleted, and ours must not take the name."""
+    async for block in blocks:
+        yield block
+    lease.check()
 
 
 async def _ask(ports: Ports, remote: Remote, gone: Fault, attempts: int, lease: Lease) -> Outcome:

@@ -192,7 +192,7 @@ async def _mark(ports: Ports, asked: Asked, found: Found) -> None:
         stamps = await ports.volume.stamps([key_of(name) for name in names])
         gone = [name for name, stamp in zip(names, stamps, strict=True) if stamp is None]
         if gone:
-            found.marked += await ports.db.write(partial(rows.lose, ids=gone))
+            found.marked += await ports.db.write(partial(rows.lose, ids=gone, apart=asked.apart))
     if found.marked:
         log.warning("files_missing", count=found.marked, some=found.some.get("missing", []))
 

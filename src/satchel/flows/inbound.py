@@ -12,14 +12,13 @@ import structlog
 
 from satchel.db import Tx, callbacks, downloads, lanes, remotes, settings
 from satchel.db import inbound as rows
-from satchel.db import media as media_rows
 from satchel.db.callbacks import News
 from satchel.db.inbound import Waiting
 from satchel.db.remotes import Remote
 from satchel.domain.application import fetches, webhook_url
 from satchel.domain.errors import Fault
 from satchel.domain.incoming import Incoming, body_of
-from satchel.flows import Lease, Ports, Settle, fetch, media_node
+from satchel.flows import Lease, Ports, Settle, fetch
 from satchel.flows.fetch import Missed, Outcome, PutOff
 from satchel.flows.media_node import key_of
 from satchel.observe import metrics
@@ -93,10 +92,9 @@ def broken(item: Waiting) -> Settle:
 
 
 async def bury(ports: Ports, item: Waiting) -> None:
-    """Media that was deleted while it came leaves nothing behind: until now its message has held it."""
-    media_id = item.media_id
-    if media_id is not None and await ports.db.read(lambda tx: media_rows.is_going(tx, media_id), alone=True):
-        await media_node.bury(ports)
+    """Its media may have been deleted while it came: until now its message has held it."""
+    if item.media_id is not None:
+        await fetch.bury(ports, item.media_id)
 
 
 def _ended(ports: Ports, message: Incoming, remote: Remote, outcome: Outcome) -> Settle:
