@@ -117,6 +117,18 @@ def test_strays_are_removed_only_by_their_own_word(place: Path) -> None:
     assert not stray.exists()
 
 
+def test_names_of_files_are_shown_and_never_sent_to_the_terminal(place: Path) -> None:
+    for name in (b"odd\x1b[31m\nAll is in order.", "é\u202e".encode(), b"\xff"):
+        stray = os.path.join(os.fsencode(place / "media" / "shared"), name)
+        Path(os.fsdecode(stray)).write_bytes(b"x")
+        os.utime(stray, (0, 0))
+    done = satchel(place, "fsck")
+    assert done.returncode == 10, done.stderr
+    assert sorted(done.stdout.splitlines()[-3:]) == [f"{'':15}{name}" for name in (r"\udcff", r"odd\x1b[31m\nAll is in order.", r"é\u202e")]
+    said = satchel(place, "fsck", "--json", encoding="utf-8")
+    assert (said.returncode, said.stderr, json.loads(said.stdout)["strays"]) == (10, "", 3)
+
+
 def test_an_unmounted_volume_is_told_as_storage(place: Path) -> None:
     (place / "media" / ".satchel-volume").unlink()
     for command in (["fsck", "--repair"], ["gc", "--yes"]):

@@ -85,8 +85,8 @@ def runnable(sentence: str) -> str:
 
 
 def json(value: Any) -> None:
-    """The answer of a command that was given --json: one line."""
-    click.echo(codec.dumps(value, ensure_ascii=False))
+    """The answer of a command that was given --json: one line. A file's name may hold bytes that are no text: JSON can escape them."""
+    click.echo(codec.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
 def stop(sentence: str, code: int) -> NoReturn:

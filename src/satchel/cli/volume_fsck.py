@@ -102,4 +102,9 @@ def _line(what: str, count: int, then: str, some: list[str] | None) -> Iterator[
     if count:
         yield f"  {count:>11,}  {what}: {then}"
         for name in some or []:
-            yield f"{'':15}{name}"
+            yield f"{'':15}{_shown(name)}"
+
+
+def _shown(name: str) -> str:
+    """What anybody may have called a file, on one line: what a terminal would obey or could not write is escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)

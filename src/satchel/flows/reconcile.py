@@ -26,7 +26,9 @@ WithoutRow = Callable[[Tx, Sequence[str]], list[str]]
 async def strays_among(db: Database, files: Iterable[Entry], without_row: WithoutRow) -> list[Entry]:
     """Those of some files that should have their row by now, and have none."""
     old = {entry.name: entry for entry in files if entry.changed_at < time.time() - SETTLED}
-    return [old[name] for name in await db.read(lambda tx: without_row(tx, list(old)))]
+    foreign = [name for name in old if not name.isascii()]  # no name of ours, and perhaps no text that a database takes
+    asked = [name for name in old if name.isascii()]
+    return [old[name] for name in foreign + await db.read(lambda tx: without_row(tx, asked))]
 
 
 async def is_back(ports: Ports, media_id: str) -> bool:
