@@ -119,8 +119,8 @@ def test_strays_are_removed_only_by_their_own_word(place: Path) -> None:
 
 def test_names_of_files_are_shown_and_never_sent_to_the_terminal(place: Path) -> None:
     for name in (b"odd\x1b[31m\nAll is in order.", "é\u202e".encode(), b"\xff"):
-        stray = os.path.join(os.fsencode(place / "media" / "shared"), name)
-        Path(os.fsdecode(stray)).write_bytes(b"x")
+        stray = place / "media" / "shared" / os.fsdecode(name)
+        stray.write_bytes(b"x")
         os.utime(stray, (0, 0))
     done = satchel(place, "fsck")
     assert done.returncode == 10, done.stderr

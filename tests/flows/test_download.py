@@ -197,7 +197,7 @@ async def test_what_was_deleted_before_its_bytes_got_their_name_leaves_no_file(
     file = Path(place.data_dir / "media" / "shared" / undownloaded)
     file.write_bytes(b"came late")
     if kind == "in":
-        await inbound.bury(node, inbound_rows.Waiting("m", Incoming("m", PHONE, "", "image", AT), undownloaded, 0, 0.0))
+        await inbound.bury(node, inbound_rows.Waiting("m", Incoming("m", PHONE, "", AT, "image"), undownloaded, 0, 0.0))
     else:
         await download.bury(node, downloads.Waiting("1", undownloaded, PHONE, 0, 0.0))
     assert not file.exists()
