@@ -1,7 +1,10 @@
 """The pages of the test kit and of the client name what there is, and the tutorial's code runs."""
 
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 from satchel.client import errors
@@ -64,6 +67,23 @@ def test_the_plugin_and_its_extra_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"satchel": plugin.__name__}
     assert [requirement.partition(">")[0] for requirement in project["optional-dependencies"]["test"]] == ["pytest"]
+
+
+def test_the_wheel_is_built_by_the_line_of_the_tutorial_and_brings_the_plugin(tmp_path: Path) -> None:
+    text = (ROOT / TUTORIAL).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^    pip (wheel .*) \.\./satchel$", text, re.MULTILINE)
+    offline = [sys.executable, "-m", "pip", *line.split(), "--no-build-isolation", "--disable-pip-version-check", "-q", str(ROOT)]
+    subprocess.run(offline, cwd=tmp_path, check=True, timeout=60)
+    (installed,) = set(re.findall(r"pip install .*?(\S+\.whl) pytest", text))
+    (wheel,) = tmp_path.glob(installed)
+    with zipfile.ZipFile(wheel) as inside:
+        (points,) = (name for name in inside.namelist() if name.endswith("entry_points.txt"))
+        assert f"[pytest11]\nsatchel = {plugin.__name__}" in inside.read(points).decode()
+
+
+def test_no_page_installs_from_an_index_what_is_on_none() -> None:
+    pages = [*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "adr")]
+    assert [page.name for page in pages if re.search(r"pip install [^\n]*satchel-media", page.read_text(encoding="utf-8"))] == []
 
 
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from satchel.db import Tx, callbacks, endpoints, messages, settings, steps
+from satchel.db import Tx, callbacks, endpoints, lanes, messages, settings, steps
 from satchel.db.callbacks import News
 from satchel.domain.messages import Outgoing
 from satchel.flows import Ports, application, worlds
@@ -48,6 +48,21 @@ async def test_a_new_world_ends_what_waited_for_the_old_one_and_tells_nobody(por
     head = await ports.db.read(lambda tx: messages.head(tx, messages.lane_of(TO)))
     assert head is not None
     assert head.id == "new"
+
+
+async def test_a_callback_that_nobody_answers_does_not_hold_up_those_of_the_new_world(ports: Ports) -> None:
+    await begin(ports, "w1")
+    await ports.db.write(lambda tx: callbacks.put_down(tx, [News("hangs", TO, {"statuses": []})], url_set=True))
+    first = await ports.db.write(lambda tx: lanes.claim(tx, callbacks.KIND, "one", 60.0))
+    await begin(ports, "w2")
+    await ports.db.write(lambda tx: callbacks.put_down(tx, [News("new", TO, {"statuses": []})], url_set=True))
+    second = await ports.db.write(lambda tx: lanes.claim(tx, callbacks.KIND, "another", 60.0))
+    assert first is not None
+    assert second is not None
+    assert not await ports.db.write(lambda tx: lanes.fence(tx, first))
+    head = await ports.db.read(lambda tx: callbacks.head(tx, second.name))
+    assert head is not None
+    assert head.cause == "new"
 
 
 async def test_the_first_world_and_a_moved_clock_end_nothing(ports: Ports) -> None:

@@ -96,6 +96,24 @@ def test_the_processes_are_those_of_the_same_search_path(tmp_path: Path, monkeyp
     assert environment(tmp_path, {}, PASSWORD)["PYTHONPATH"] == os.pathsep.join([str(Path("src").resolve()), str(tmp_path)])
 
 
+def test_without_a_token_one_line_says_how_to_get_one(tmp_path: Path) -> None:
+    run = nested.pytest(tmp_path, "bills.py", "--satchel-url", "http://127.0.0.1:9")
+    said = "ERROR: --satchel-url needs SATCHEL_TOKEN; this makes one: satchel token new --user admin"
+    assert (run.code, run.output.strip()) == (4, said)
+
+
+def test_a_webhook_that_hangs_concerns_only_its_own_test(tmp_path: Path) -> None:
+    run = nested.pytest(tmp_path, "hanging.py")
+    assert (run.code, run.counts) == (0, {"passed": 2}), run.output
+
+
+def test_a_killed_process_is_told_of_and_lives_for_the_next_test(tmp_path: Path) -> None:
+    run = nested.pytest(tmp_path, "killing.py")
+    assert (run.code, run.counts) == (1, {"failed": 3, "passed": 4}), run.output
+    for name in ("Webapp", "Coreapp", "The simulated network"):
+        assert f"A process of the node ended ({name} by signal 9); the end of " in run.output, run.output
+
+
 def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(
         "import pytest\n"

@@ -94,7 +94,11 @@ def waits(tx: Tx, callback_id: str) -> bool:
 
 
 def keep_unsent(tx: Tx) -> int:
-    """Whatever waits is kept and not sent by itself any more; how many those were. What is put down from now on wakes its lane itself."""
+    """Whatever waits is kept and not sent by itself any more; how many those were. What is put down from now on wakes its lane itself.
+
+    One that is on the wire to somebody who does not answer holds up nobody that comes later.
+    """
+    lanes.take_back(tx, KIND)
     return tx.run("UPDATE callback SET state = 'unsent' WHERE state = 'waiting'")
 
 

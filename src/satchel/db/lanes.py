@@ -224,6 +224,15 @@ def free(tx: Tx, name: str, worker: str) -> None:
     tx.woke = True
 
 
+def take_back(tx: Tx, kind: str) -> None:
+    """Lanes of this kind are nobody's any more, also while somebody works on their heads: he learns that he lost them.
+
+    For lanes whose items have all come to an end: they sleep until something wakes them.
+    """
+    for (name,) in tx.all("SELECT name FROM lane WHERE kind = :kind AND lease IS NOT NULL ORDER BY name {for_update}", kind=kind):
+        tx.run("UPDATE lane SET lease = NULL, run_at = NULL, claims = 0 WHERE name = :name", name=name)
+
+
 def again(tx: Tx, table: str, item_id: str, after: float) -> bool:
     """Another try of an item in `table` in `after` seconds; False when it was finished before."""
     statement = f"UPDATE {table} SET attempts = attempts + 1, not_before = :now + :after WHERE id = :id AND state = 'waiting'"

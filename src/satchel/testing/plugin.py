@@ -1,5 +1,6 @@
 """The pytest plugin: options, fixtures, and what a failed test leaves behind. Imports only pytest until a fixture is used."""
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,14 @@ SECTION = "what the phones and the node saw"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("satchel", "a media node and simulated phones")
-    group.addoption("--satchel-url", metavar="URL", help="use this running satchel dev, and start none; its token is in SATCHEL_TOKEN")
+    group.addoption("--satchel-url", metavar="URL", help="use this running satchel dev, and start none; SATCHEL_TOKEN is a token of it")
     group.addoption("--satchel-artifacts", metavar="DIR", help="where a failed test leaves timeline.json and blocks.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = os.environ.get("SATCHEL_TOKEN") or os.environ.get("SATCHEL_ADMIN_PASSWORD")
+    if config.getoption("--satchel-url") and not given:
+        raise pytest.UsageError("--satchel-url needs SATCHEL_TOKEN; this makes one: satchel token new --user admin")
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +89,8 @@ def _tell(item: pytest.Item, report: pytest.TestReport, world: "World", failure:
     from satchel.client import SatchelError
     from satchel.testing.report import WaitedInVain, artifacts, whole
 
+    if ended := world.server.ended():
+        report.sections.append(("the node", ended))
     try:
         if failure is None or not isinstance(failure.value, WaitedInVain):  # that one has told it all
             report.sections.append((SECTION, whole(world)))

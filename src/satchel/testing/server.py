@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from satchel.testing.receiver import Receiver
 LISTENER, LIFELINE = "SATCHEL_LISTENER_FD", "SATCHEL_LIFELINE_FD"
 """A socket that Webapp takes over, and a pipe at whose end the processes stop, however we end."""
 READY_WITHIN, LOOK, STOP_WITHIN = 60.0, 0.01, 10.0
+WEBAPP = "Webapp"
 STARTS = 3
 """Somebody may take the sandbox's port before the sandbox does."""
 
@@ -41,7 +43,16 @@ class Server:
     receiver: Receiver = field(repr=False)
     original: dict[str, Any] = field(repr=False)
     close: Callable[[], None] = field(repr=False)
-    ours: bool = True
+    processes: "Processes | None" = field(repr=False, default=None)
+
+    @property
+    def ours(self) -> bool:
+        """Whether we started it; else others use it, too."""
+        return self.processes is not None
+
+    def ended(self) -> str | None:
+        """Which of its processes ended by themselves, and the end of their log; None while all live, and of a node that is not ours."""
+        return self.processes.ended() if self.processes else None
 
 
 class Pool:
@@ -59,7 +70,10 @@ class Pool:
         key = json.dumps(ours, sort_keys=True)
         if key not in self._servers:
             self._servers[key] = start(self._folder(), ours)
-        return self._servers[key]
+        server = self._servers[key]
+        if server.processes:
+            server.processes.revive()  # a test may have killed one, and the next must not suffer for it
+        return server
 
     def close(self) -> None:
         for server in [*self._servers.values(), *([self._running] if self._running else [])]:
@@ -74,7 +88,7 @@ def start(folder: Path, settings: Mapping[str, str]) -> Server:
         try:
             processes.wait_ready()
             node = Satchel(processes.url, user="admin", password=processes.password)
-            return _server(node, processes.sandbox_url, processes.stop)
+            return _server(node, processes.sandbox_url, processes)
         except BaseException as error:
             processes.stop()
             if not (left and isinstance(error, CannotStart) and "cannot listen" in str(error)):
@@ -91,12 +105,10 @@ def found(url: str) -> Server:
         raise CannotStart(f"Nobody lets us in at {url}: set SATCHEL_TOKEN, or SATCHEL_ADMIN_PASSWORD.")
     ca = os.environ.get("SATCHEL_CA")
     node = Satchel(url, token=token, ca=ca) if token else Satchel(url, user="admin", password=password, ca=ca)
-    server = _server(node, sandbox, lambda: None)
-    server.ours = False
-    return server
+    return _server(node, sandbox, None)
 
 
-def _server(node: Satchel, sandbox_url: str, close: Callable[[], None]) -> Server:
+def _server(node: Satchel, sandbox_url: str, processes: "Processes | None") -> Server:
     original = node.settings.get()
     hooks = original.setdefault("webhooks", {})
     if "secret" in hooks:
@@ -105,7 +117,8 @@ def _server(node: Satchel, sandbox_url: str, close: Callable[[], None]) -> Serve
         hooks["secret"] = None
     if ":********@" in (hooks.setdefault("url", None) or ""):
         raise CannotStart("The URL of the node's webhook has a password, which is not shown and could not be put back: set one without.")
-    return Server(node.url, sandbox_url, node.token, node, Sandbox(sandbox_url), Receiver(), original, close)
+    close = processes.stop if processes else lambda: None
+    return Server(node.url, sandbox_url, node.token, node, Sandbox(sandbox_url), Receiver(), original, close, processes)
 
 
 class Processes:
@@ -114,36 +127,52 @@ class Processes:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self._log = folder / "node.log"
         self.password = f"Kit-{secrets.token_urlsafe(12)}-1"
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        listener = listen(0)
+        self._port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._port}"
         port = free_port()
         self.sandbox_url = f"http://127.0.0.1:{port}"
         self._reading, self._writing = os.pipe()
         self._environ = {**environment(folder, settings, self.password), "SATCHEL_UPSTREAM__URL": self.sandbox_url}
         data = str(folder / "data")
-        self._running = [
-            self._start("satchel", "serve", "--role", "web", "--data-dir", data, listens=True),
-            self._start("satchel", "serve", "--role", "core", "--data-dir", data),
-            self._start("satchel_sandbox", "--memory", "--port", str(port), "--node", self.url),
-        ]
-        self._listener.close()
+        self._commands = {
+            WEBAPP: ("satchel", "serve", "--role", "web", "--data-dir", data),
+            "Coreapp": ("satchel", "serve", "--role", "core", "--data-dir", data),
+            "The simulated network": ("satchel_sandbox", "--memory", "--port", str(port), "--node", self.url),
+        }
+        with listener:
+            self._running = {name: self._start(name, listener) for name in self._commands}
 
     def wait_ready(self) -> None:
         """Until messages can be sent. Raises `CannotStart`."""
         until = time.monotonic() + READY_WITHIN
         while not self._answers():
-            ended = any(process.poll() is not None for process in self._running)
-            if ended or time.monotonic() > until:
-                what = "A process of the node ended" if ended else f"The node is not ready after {READY_WITHIN:.0f} s"
-                raise CannotStart(f"{what}; the end of {self._log}:\n{self._log.read_text(errors='replace')[-3000:]}")
+            if ended := self.ended():
+                raise CannotStart(ended)
+            if time.monotonic() > until:
+                raise CannotStart(self._with_log(f"The node is not ready after {READY_WITHIN:.0f} s"))
             time.sleep(LOOK)
+
+    def ended(self) -> str | None:
+        """As `Server.ended`."""
+        codes = {name: code for name, process in self._running.items() if (code := process.poll()) is not None}
+        how = ", ".join(f"{name} {f'by signal {-code}' if code < 0 else f'with exit code {code}'}" for name, code in codes.items())
+        return self._with_log(f"A process of the node ended ({how})") if codes else None
+
+    def revive(self) -> None:
+        """Start those that ended again, with the same data at the same place. Raises `CannotStart`."""
+        gone = [name for name, process in self._running.items() if process.poll() is not None]
+        for name in gone:
+            with listen(self._port) if name == WEBAPP else nullcontext() as listener:
+                self._running[name] = self._start(name, listener)
+        if gone:
+            self.wait_ready()
 
     def stop(self) -> None:
         """End them, those that do not want to by force."""
-        for process in self._running:
+        for process in self._running.values():
             process.terminate()
-        for process in self._running:
+        for process in self._running.values():
             try:
                 process.wait(STOP_WITHIN)
             except subprocess.TimeoutExpired:
@@ -152,12 +181,15 @@ class Processes:
         for fd in (self._reading, self._writing):
             os.close(fd)
 
-    def _start(self, *module: str, listens: bool = False) -> "subprocess.Popen[bytes]":
-        fds = {LIFELINE: self._reading, **({LISTENER: self._listener.fileno()} if listens else {})}
+    def _with_log(self, what: str) -> str:
+        return f"{what}; the end of {self._log}:\n{self._log.read_text(errors='replace')[-3000:]}"
+
+    def _start(self, name: str, listener: socket.socket | None) -> "subprocess.Popen[bytes]":
+        fds = {LIFELINE: self._reading, **({LISTENER: listener.fileno()} if listener and name == WEBAPP else {})}
         environ = {**self._environ, **{name: str(fd) for name, fd in fds.items()}}
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", *module],
+                [sys.executable, "-m", *self._commands[name]],
                 env=environ,
                 cwd=self._log.parent,
                 stdin=subprocess.DEVNULL,
@@ -169,7 +201,8 @@ class Processes:
 
     def _answers(self) -> bool:
         try:
-            return fetch(self.url, "/_satchel/readyz", timeout=READY_WITHIN)[0] == 200
+            asked = ((self.sandbox_url, "/sandbox/status"), (self.url, "/_satchel/readyz"))
+            return all(fetch(url, path, timeout=READY_WITHIN)[0] == 200 for url, path in asked)
         except Unreachable:
             return False
 
@@ -192,6 +225,13 @@ def environment(folder: Path, settings: Mapping[str, str], password: str) -> dic
 def absolute(paths: str) -> str:
     """A search path as it is meant here: the processes work in another folder, where `src` would be nothing."""
     return os.pathsep.join(map(os.path.abspath, filter(None, paths.split(os.pathsep))))
+
+
+def listen(port: int) -> socket.socket:
+    """For Webapp, which inherits it; 0 for a port that is free."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def free_port() -> int:
