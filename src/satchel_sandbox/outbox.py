@@ -22,7 +22,8 @@ PATH = "/_satchel/v1/upstream-events"
 BATCH = 100  # upstream events in one body
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds
 TIMEOUT = 10.0  # seconds for one POST
-NO_ANSWER = 0
+NO_ANSWER, FRESH = 0, -1  # in place of a status; FRESH: none yet
+BOTH_START = 10.0  # seconds in which a node that does not answer yet is no news: it starts beside us
 
 
 class Poster:
@@ -64,7 +65,7 @@ class Outbox:
     def __init__(self, store: Store, poster: Poster, chaos: Chaos) -> None:
         self._store, self._poster, self._chaos = store, poster, chaos
         self._confirmation = asyncio.Event()
-        self._last_status = 200
+        self._last_status, self._until = FRESH, time.monotonic() + BOTH_START
         self.restart()
 
     def restart(self) -> None:
@@ -136,7 +137,9 @@ class Outbox:
         self._limit = BATCH
 
     def _note(self, status: int) -> None:
-        if status != self._last_status:
+        if status == NO_ANSWER and self._last_status == FRESH and time.monotonic() < self._until:
+            return
+        if status != self._last_status and (status, self._last_status) != (200, FRESH):
             said = f"the node answers {status}" if status else "the node does not answer"
             hint = ": start both with the same secret" if status == 401 else ""
             log.log(logging.INFO if status == 200 else logging.WARNING, "%s to upstream events%s", said, hint)

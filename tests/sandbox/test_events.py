@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from satchel_sandbox import outbox
 from satchel_sandbox.events import sign
 
 from .node import Node, listening
@@ -79,10 +80,24 @@ async def test_a_refused_message_does_not_block_the_others(sandbox: Sandbox, nod
     await node.until(lambda: node.statuses("bad") == ["sent", "delivered"])
 
 
-async def test_a_node_that_comes_late(unused_node: str) -> None:
+@pytest.mark.parametrize(("patience", "warned"), [(10.0, False), (0.0, True)])
+async def test_a_node_that_comes_late(
+    unused_node: str, patience: float, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox, "BOTH_START", patience)
+    tries, second, post = iter(range(1000)), asyncio.Event(), outbox.Poster.post
+
+    async def counted(self: outbox.Poster, body: bytes) -> int:
+        if next(tries) == 1:  # the first has come to nothing
+            second.set()
+        return await post(self, body)
+
+    monkeypatch.setattr(outbox.Poster, "post", counted)
     async with running(unused_node) as sandbox:
         await sandbox.send(envelope("m", None))
         await sandbox.messages()
+        await asyncio.wait_for(second.wait(), 10)
+        assert ("the node does not answer to upstream events" in caplog.messages) is warned
         async with listening(int(unused_node.rsplit(":", 1)[1])) as node:
             await node.until(lambda: node.statuses("m") == ["sent", "delivered"])
             assert node.events[0]["kind"] == "state"  # the node must know the world before its upstream events
