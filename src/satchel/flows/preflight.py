@@ -174,10 +174,15 @@ async def admin(db: Database) -> Finding:
     if known is None:
         return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
     if any([await access.fits(known, password) for password in ("", FACTORY_PASSWORD)]):
-        return Finding("problem", "the administrator has the factory password or an empty one: run satchel user passwd admin")
+        return Finding(
+            "problem", "the administrator's password is empty, or secret as at first on On-Premises: run satchel user passwd admin"
+        )
     if await db.read(lambda tx: settings.get(tx, settings.FACTORY_DOOR)) is not None:
-        return Finding("ok", "there is one, and the factory password sets another one, once, until satchel serve is started by hand")
-    return Finding("ok", "there is one, and the factory password does not open the door")
+        return Finding(
+            "ok",
+            "there is one; who logs in as admin with secret, as On-Premises wanted at first, may set a password, once",
+        )
+    return Finding("ok", "there is one, and secret, the first password of On-Premises, is refused")
 
 
 async def password() -> Finding:
