@@ -1,16 +1,20 @@
 """What comes in damaged, twice, hostile or as nonsense: it brings no file that is not whole, and is told of as what it is or not at all."""
 
 import hashlib
+import json
+import time
 from typing import Any
 
 import msgspec
 import pytest
 
-from satchel.flows import Ports
+from satchel.domain.errors import BAD_REQUEST, Fault
+from satchel.flows import Ports, events
+from satchel.upstream.sandbox.wire import SIGNATURE, sign
 
 from ..conftest import Place
 from ..sandbox.crypt import seal
-from .phones import MediaServer, answered, event, post, with_media
+from .phones import PHONE, SECRET, MediaServer, answered, event, post, with_media
 from .received import files, first, node, server, told, work
 from .test_events import a_message
 
@@ -140,6 +144,33 @@ async def test_what_nobody_can_be_told_of_is_taken_and_dropped(node: Ports, serv
     assert await post(node, {**with_media(server, "m"), **odd}, event("good", "text", text="x")) == 2
     await work(node)
     assert [body["messages"][0]["id"] for body in await told(node)] == ["good"]
+
+
+@pytest.mark.parametrize("odd", ['"at": 1e999', '"name": "\\ud800"', '"extra": [{"x": -1e999}]', '"extra": NaN'])
+async def test_what_only_a_careless_reader_takes_costs_nobody_else(node: Ports, odd: str) -> None:
+    whole = json.dumps(event("m", "text", text="x"))
+    good = json.dumps(event("good", "text", text="x"))
+    body = f'{{"world": "w1", "events": [{whole[:-1]}, {odd}}}, {good}]}}'.encode()
+    assert await events.absorb(node, {SIGNATURE: sign(SECRET, body, int(time.time()))}, body) == 1
+    await work(node)
+    assert [body["messages"][0]["id"] for body in await told(node)] == ["good"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"world": "\\ud800", "events": []}', b'{"world": "w1", "events": [1e999]', b'{"world": 1e999, "events": []}']
+)
+async def test_a_body_in_which_no_events_can_be_told_apart_is_refused(node: Ports, body: bytes) -> None:
+    with pytest.raises(Fault) as refused:
+        await events.absorb(node, {SIGNATURE: sign(SECRET, body, int(time.time()))}, body)
+    assert refused.value.situation is BAD_REQUEST
+
+
+@pytest.mark.parametrize(("name", "shown"), [("Cus\0tomer", "Customer"), ("\0", PHONE)])
+async def test_a_nul_in_a_name_costs_no_message(node: Ports, server: MediaServer, name: str, shown: str) -> None:
+    assert await post(node, with_media(server, "m", "document", name=name, filename="bi\0ll.pdf")) == 1
+    await work(node)
+    (body,) = await told(node)
+    assert (body["contacts"][0]["profile"]["name"], body["messages"][0]["document"]["filename"]) == (shown, "bill.pdf")
 
 
 @pytest.mark.parametrize("odd", UNREADABLE, ids=str)

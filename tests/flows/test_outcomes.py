@@ -53,6 +53,15 @@ async def test_a_failed_message_is_tried_again_under_its_id_and_told_anew(node: 
         await send.retry(node, message)
 
 
+async def test_a_message_is_tried_again_with_a_media_whose_file_was_missing_and_is_back(node: Ports) -> None:
+    media = await test_send.upload(node, b"x")
+    message = await accept(node, NUMBERS[0], media, "document")
+    await _fail(node, attempts=1)
+    await node.db.write(lambda tx: tx.run("UPDATE media SET state = 'missing' WHERE id = :id", id=media.id))
+    await send.retry(node, message)
+    assert await state(node, message) == "waiting"
+
+
 async def _told(node: Ports, message_id: str, status: str) -> None:
     """The network tells of a message, whatever became of the answer to its hand-over."""
     await node.db.write(lambda tx: statuses.record(tx, [Status(message_id, NUMBERS[0], status, time.time())]))

@@ -10,12 +10,12 @@ import pytest
 from satchel.db import messages, preps
 from satchel.db.message_listing import Held
 from satchel.domain.media import Media
-from satchel.flows import Ports, links, parking
+from satchel.flows import Ports, links, media_node, parking
 
 from . import test_send
 from .conftest import Network
 from .lanes import claim, due
-from .parked import NUMBERS, Slow, accept, claim_and_run, fault_of, held, linked, picture, state
+from .parked import NUMBERS, Slow, accept, claim_and_run, fault_of, held, later, linked, picture, state
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +127,31 @@ async def test_a_link_is_fetched_for_those_accepted_before_and_again_for_later_o
         pass
     assert [await state(node, id_) for id_ in (*before, after)] == ["handed"] * 3
     assert len(fetched) == 2
+
+
+async def test_a_link_is_fetched_once_more_when_its_media_was_deleted_meanwhile(
+    node: Ports, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was that of other messages too: who deletes it does not know of one that has named a link."""
+    first, second = await test_send.upload(node, b"behind the link"), await test_send.upload(node, b"still behind it")
+    medias = [first, second]
+
+    async def fetch(ports: Ports, link: str, provider: str | None) -> Media:
+        return medias.pop(0)
+
+    monkeypatch.setattr(links, "fetch", fetch)
+    message = await linked(node, NUMBERS[0])
+    await (await due(node, "msg")).run()
+    prep = await due(node, "link")
+    done = await prep.work()
+    await media_node.delete(node, first.id)
+    await prep.settle(done)
+    while await claim_and_run(node):
+        pass
+    await later(node, 1)
+    while await claim_and_run(node):
+        pass
+    assert (await state(node, message), medias) == ("handed", [])
 
 
 async def test_a_link_that_fails_fails_all_who_waited_for_it(node: Ports) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from satchel.db import Tx, messages, renditions, settings
+from satchel.db import Tx, callbacks, downloads, inbound, messages, renditions, settings
 from satchel.db import copies as copy_rows
 from satchel.db import media as rows
 from satchel.db import retention as retention_rows
+from satchel.db.callbacks import News
 from satchel.db.copies import StoredCopy
 from satchel.domain.errors import VOLUME_MISSING, VOLUME_NOT_WRITABLE, Fault, Later
+from satchel.domain.incoming import Incoming, Offered
 from satchel.domain.limits import DAY
 from satchel.domain.media import Facts, Media, Rendition
 from satchel.domain.messages import Outgoing
@@ -92,6 +94,30 @@ async def test_p16_a_use_starts_the_30_days_anew_and_a_kept_id_can_be_sent_again
     await ports.db.write(messages_out(ports, media))
     assert await clean(ports) == 0
     assert (await send.accept(ports, Outgoing(TO, "document", media.id))).id
+
+
+@pytest.mark.parametrize("cause", ["message:m1", "download:d1"])
+async def test_p16_what_a_callback_that_waits_names_stays(ports: Ports, cause: str) -> None:
+    media = await old(ports, b"1", 40, direction="in")
+
+    def tell(tx: Tx) -> None:
+        offered = Offered("text/plain", 1, media.sha256)
+        inbound.add(tx, Incoming("m1", TO, "Customer", 0.0, "document", media=offered), media.id, ports.upstream.name, "w1")
+        downloads.add(tx, media.id, TO)
+        tx.run("UPDATE download SET id = 'd1', state = 'done', created_at = 0")
+        inbound.told(tx, "m1")
+        callbacks.put_down(tx, [News(cause, TO, {})], url_set=True)
+        downloads.prune(tx)
+
+    await ports.db.write(tell)
+    assert ((await retention.plan(ports, RULE)).shares["E"].files, await clean(ports)) == (0, 0)
+    assert await state(ports, media) == "live"
+    await ports.db.write(lambda tx: tx.run("UPDATE callback SET state = 'done'"))
+    done = await ports.db.read(lambda tx: callbacks.newest(tx, None, None, 1))
+    await ports.db.write(lambda tx: callbacks.replay(tx, done, None))
+    assert await clean(ports) == 0
+    await ports.db.write(lambda tx: tx.run("UPDATE callback SET state = 'done'"))
+    assert await clean(ports) == 1
 
 
 def messages_out(ports: Ports, media: Media) -> Any:

@@ -71,9 +71,11 @@ def nudge(tx: Tx, media_id: str) -> None:
 
 
 def prune(tx: Tx, limit: int = 500) -> None:
-    """Forget those that came to an end and were asked for more than a day ago."""
+    """Forget those that came to an end and were asked for more than a day ago, unless their callback waits: it keeps the media."""
+    waits = "SELECT 1 FROM callback WHERE cause = 'download:' || download.id AND callback.state = 'waiting'"
     tx.run(
-        "DELETE FROM download WHERE id IN (SELECT id FROM download WHERE state = 'done' AND created_at < :before LIMIT :limit)",
+        "DELETE FROM download WHERE id IN "
+        f"(SELECT id FROM download WHERE state = 'done' AND created_at < :before AND NOT EXISTS ({waits}) LIMIT :limit)",
         before=time.time() - DAY,
         limit=limit,
     )

@@ -1,6 +1,6 @@
 """Rows of the media table. A file without a row is no media; a row in state `deleting` is one for nobody but accepted sends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from satchel.db import Tx, bound
@@ -14,6 +14,7 @@ STEP = 60.0
 
 def add(tx: Tx, media: Media, user: str | None, now_net: float, direction: str = "up") -> None:
     """Publish a media. `direction`: `up` for an upload, `link` for what a link led to, which no user owns."""
+    lock_bytes(tx, [media.sha256])
     tx.run(
         'INSERT INTO media (id, direction, mime, size, sha256, stamp, state, "user", created_net, last_used_net) '
         "VALUES (:id, :direction, :mime, :size, :sha256, :stamp, 'live', :user, :now_net, :now_net)",
@@ -111,15 +112,22 @@ def end_of(tx: Tx, media_id: str) -> tuple[float, str] | None:
 
 
 def looked_again(tx: Tx, before: Media, found: Media) -> None:
-    """Note what was found in a file that was changed by hand, unless somebody noted it meanwhile."""
-    tx.run(
-        "UPDATE media SET size = :size, sha256 = :sha256, stamp = :stamp WHERE id = :id AND stamp = :before",
+    """Note what was found in a file that was changed by hand, unless somebody noted it meanwhile. What it held before is kept in mind."""
+    lock_bytes(tx, [before.sha256, found.sha256])
+    noted = tx.run(
+        "UPDATE media SET size = :size, sha256 = :sha256, stamp = :stamp WHERE id = :id AND stamp = :before AND state <> 'deleted'",
         size=found.size,
         sha256=found.sha256,
         stamp=found.stamp,
         id=found.id,
         before=before.stamp,
     )
+    if noted and found.sha256 != before.sha256:
+        tx.run(
+            "INSERT INTO former (media_id, sha256) VALUES (:id, :sha256) ON CONFLICT (media_id, sha256) DO NOTHING",
+            id=before.id,
+            sha256=before.sha256,
+        )
 
 
 def state_of(tx: Tx, media_id: str) -> str | None:
@@ -143,14 +151,27 @@ def unneeded(tx: Tx, limit: int = 500) -> list[Media]:
     return [Media(*row) for row in rows]
 
 
-def others_hold(tx: Tx, media: Media) -> bool:
-    """Whether another media, being deleted, missed or there, has the same bytes."""
+def lock_bytes(tx: Tx, hashes: Iterable[str]) -> None:
+    """Everybody who begins or ceases to hold bytes does so one at a time: whoever sees that nobody does is right until it commits.
+
+    In one order. Called before a row of media is touched.
+    """
+    for key in sorted({int(sha256[:15], 16) for sha256 in hashes}):
+        tx.lock(key)
+
+
+def all_held(tx: Tx, media: Media) -> list[str]:
+    """The hashes of the bytes that a media holds, and of those that it held before its file was changed by hand."""
+    former = tx.all("SELECT sha256 FROM former WHERE media_id = :id", id=media.id)
+    return sorted({media.sha256, *(row[0] for row in former)})
+
+
+def is_held(tx: Tx, sha256: str) -> bool:
+    """Whether a media, being deleted, missed or there, has these bytes, or had them: phones that were sent it may ask for them."""
+    there = "state IN ('live', 'missing', 'deleting')"
+    had = f"SELECT 1 FROM former JOIN media ON media.id = former.media_id WHERE former.sha256 = :sha256 AND {there}"
     return (
-        tx.one(
-            "SELECT 1 FROM media WHERE sha256 = :sha256 AND id <> :id AND state IN ('live', 'missing', 'deleting') LIMIT 1",
-            sha256=media.sha256,
-            id=media.id,
-        )
+        tx.one(f"SELECT 1 WHERE EXISTS (SELECT 1 FROM media WHERE sha256 = :sha256 AND {there}) OR EXISTS ({had})", sha256=sha256)
         is not None
     )
 
@@ -167,6 +188,7 @@ def without_row(tx: Tx, names: Sequence[str]) -> list[str]:
 def buried(tx: Tx, media_id: str) -> None:
     """The file is gone; the id is never used again."""
     tx.run("UPDATE media SET state = 'deleted' WHERE id = :id AND state = 'deleting'", id=media_id)
+    tx.run("DELETE FROM former WHERE media_id = :id", id=media_id)
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,11 @@ def unpark(tx: Tx, lane: str, prep: str, media_id: str | None, upto: int | None)
     )
 
 
+def forget_media(tx: Tx, message_id: str) -> None:
+    """Its link is to be followed once more."""
+    tx.run("UPDATE message SET media_id = NULL WHERE id = :id AND link IS NOT NULL AND state = 'waiting'", id=message_id)
+
+
 def last(tx: Tx) -> int:
     """The highest number of a message so far."""
     row = tx.one("SELECT max(seq) FROM message")

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from satchel.db import Tx
+from satchel.db import media as media_rows
 from satchel.domain.media import Media
 
 COLUMNS = "media_id, message_id, wa_id, type, size, source, asked_at, answer"
@@ -83,6 +84,7 @@ def moved(tx: Tx, media_id: str, source: str) -> None:
 
 def arrived(tx: Tx, media: Media) -> bool:
     """The bytes are on the volume, checked: readers may see them. False when the media was deleted meanwhile."""
+    media_rows.lock_bytes(tx, [media.sha256])
     return (
         tx.run(
             "UPDATE media SET state = 'live', size = :size, sha256 = :sha256, stamp = :stamp, missed_at = NULL "

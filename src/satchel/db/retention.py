@@ -7,7 +7,17 @@ from satchel.db import Tx, bound, settings
 
 KEPT = "state NOT IN ('deleting', 'deleted')"
 """Written as in the partial index `media_use`."""
-FREE = "NOT EXISTS (SELECT 1 FROM message WHERE message.media_id = media.id AND message.state = 'waiting')"
+TOLD = "SELECT 1 FROM message JOIN callback ON callback.cause = 'message:' || message.id WHERE message.media_id = media.id"
+FETCHED = "SELECT download.media_id FROM download JOIN callback ON callback.cause = 'download:' || download.id"
+WAITS = (
+    "(callback.state = 'waiting' OR EXISTS "
+    "(SELECT 1 FROM callback AS replay WHERE replay.replay_of = callback.id AND replay.state = 'waiting'))"
+)
+FREE = (
+    "NOT EXISTS (SELECT 1 FROM message WHERE message.media_id = media.id AND message.state = 'waiting') "
+    f"AND NOT (direction = 'in' AND (EXISTS ({TOLD} AND {WAITS}) OR id IN ({FETCHED} WHERE {WAITS})))"
+)
+"""No accepted send needs it, and no callback that is still to be told names its file."""
 TYPED = "SELECT 1 FROM rendition WHERE source_sha256 = media.sha256 AND refusal IS NULL AND media_type"
 FAMILY = (
     "CASE WHEN substr(lower(mime), 1, 10) = 'image/webp' THEN 'sticker' WHEN substr(lower(mime), 1, 6) IN ('image/', 'audio/', 'video/') "

@@ -117,6 +117,7 @@ class Sqlite:
         connection.set_busy_timeout(2000)  # for opening and reading; the writers wait in their own way
         _patiently(connection, "PRAGMA journal_mode=WAL")  # several first starts at once: SQLite does not wait for this one
         connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA secure_delete=ON")  # the keys of deleted media do not linger in free pages; as fast as without
         return connection
 
     async def write(self, fn: Callable[[Tx], T], durable: bool = True) -> T:

@@ -92,8 +92,9 @@ async def bring(ports: Ports, remote: Remote, attempts: int, lease: Lease) -> Ou
 def settle(tx: Tx, remote: Remote, outcome: Outcome, mime: str) -> bool:
     """What an outcome means for the rows of the media; whether its bytes are there for readers. False also for one deleted meanwhile."""
     if isinstance(outcome, Brought):
+        is_there = remotes.arrived(tx, outcome.media(remote.media_id, mime))
         remotes.moved(tx, remote.media_id, outcome.source)
-        return remotes.arrived(tx, outcome.media(remote.media_id, mime))
+        return is_there
     return False
 
 

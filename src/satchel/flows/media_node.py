@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import structlog
 
@@ -164,19 +165,17 @@ def _publish(tx: Tx, media: Media, said: Upload) -> str:
 
 
 def _buried(tx: Tx, gone: list[Media]) -> list[str]:
-    """The ids are used up. With the last media of some bytes go their renditions, rows first: the files that are nobody's any more.
-
-    One at a time for the same bytes, or two that go at once would each take the other for a holder. Locked in one order by everybody.
-    """
-    for lock in sorted({int(media.sha256[:15], 16) for media in gone}):
-        tx.lock(lock)
+    """The ids are used up. With the last media of some bytes go their renditions, rows first: the files that are nobody's any more."""
+    held = {media.id: rows.all_held(tx, media) for media in gone}
+    rows.lock_bytes(tx, chain.from_iterable(held.values()))
     files: list[str] = []
     for media in gone:
         rows.buried(tx, media.id)
         remotes.forget(tx, media.id)
-        if not rows.others_hold(tx, media):
-            files += renditions.of_source(tx, media.sha256)
-            renditions.forget(tx, media.sha256)
+        for sha256 in held[media.id]:
+            if not rows.is_held(tx, sha256):
+                files += renditions.of_source(tx, sha256)
+                renditions.forget(tx, sha256)
     return files
 
 

@@ -2,8 +2,10 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -43,6 +45,7 @@ from satchel.observe import metrics
 from satchel.upstream import Copy, Envelope, Placed, StaleCopy
 
 log = structlog.get_logger("satchel.flows")
+T = TypeVar("T")
 TOLD_ATTEMPTS = 10
 """Attempts that failed for now and stand in the timeline; of the later ones each sixtieth does."""
 
@@ -75,16 +78,20 @@ async def accept(ports: Ports, message: Outgoing, request: Request | None = None
             raise Fault(PARAMETER_INVALID, f"{message.type}.provider {message.provider[:64]} is not known here: {where}")
         return message_id
 
-    try:
-        stands = await ports.db.write(promise)
-    except Fault as fault:
-        back = fault.situation is MEDIA_UNKNOWN and there and await reconcile.revive(ports, str(message.media_id))
-        if not back:
-            raise
-        stands = await ports.db.write(promise)
+    stands = await _reviving(ports, promise, message.media_id if there else None)
     replayed = stands != message_id
     log.info("accepted", message_id=stands, media_id=message.media_id, type=message.type, replayed=replayed)
     return Accepted(stands, replayed)
+
+
+async def _reviving(ports: Ports, promise: Callable[[Tx], T], media_id: str | None) -> T:
+    """Write a promise; a media that was missing and whose file is back lives again for it."""
+    try:
+        return await ports.db.write(promise)
+    except Fault as fault:
+        if fault.situation is not MEDIA_UNKNOWN or media_id is None or not await reconcile.revive(ports, media_id):
+            raise
+    return await ports.db.write(promise)
 
 
 async def _file_is_there(ports: Ports, media_id: str) -> bool:
@@ -117,7 +124,8 @@ async def retry(ports: Ports, message_id: str) -> None:
         rows.add(tx, message_id, message, ports.upstream.name, settings.upstream(tx)[0], now_net, retries + 1)
         step_rows.write(tx, message_id, [Step("accepted", time.time(), 0.0, ports.host, reason="tried again")])
 
-    await ports.db.write(promise)
+    before = await ports.db.read(lambda tx: rows.sent(tx, message_id))
+    await _reviving(ports, promise, before.media_id if before is not None else None)
     log.info("retried", message_id=message_id)
 
 
@@ -138,6 +146,8 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle | Settlem
             return ready
         copy = await _hand_over(ports, item, ready, lease, line)
     except Fault as fault:
+        if fault.situation is MEDIA_GONE and item.message.link is not None:
+            return _fetched_anew(item, line)
         if time.time() - item.accepted_at < (parking.patience(ports.limits, fault.situation) or 0.0):
             return _not_now(item, Later(fault.situation, fault.details), line)
         return _over(item, fault, line)
@@ -207,6 +217,17 @@ def _told(item: Waiting, found: "_Found", line: Timeline) -> Settle:
 def _not_now(item: Waiting, later: Later, line: Timeline) -> Settle:
     log.warning("put_off", message_id=item.id, attempt=item.attempts + 1, error=later.situation.slug, details=later.details)
     return put_off(item, later, line)
+
+
+def _fetched_anew(item: Waiting, line: Timeline) -> Settle:
+    """What its link led to was a media of others too, and is deleted: the message has named nothing but the link."""
+    settle = _not_now(item, Later(MEDIA_GONE, "The media that the link led to was deleted, and is fetched anew."), line)
+
+    def both(tx: Tx) -> bool:
+        rows.forget_media(tx, item.id)
+        return settle(tx)
+
+    return both
 
 
 def _given_up(why: Later | Exception, waited: float) -> Fault:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import re
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
@@ -207,25 +208,58 @@ def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float | 
 def read_events(body: bytes) -> UpstreamEvents:
     """Read a verified body; events that cannot be are left out. Raises `Fault(BAD_REQUEST)`."""
     try:
-        posted = msgspec.json.decode(body, type=_Posted)
+        posted = _posted(body)
         events = [event for item in posted.events if (event := _sensible(item, posted.world)) is not None]
     except UNREADABLE as error:
         raise Fault(BAD_REQUEST, f"The body is no list of upstream events: {error}.") from error
-    if "\0" in posted.world or len(posted.world) > LONGEST_ID:
+    if not _is_exact(posted.world) or "\0" in posted.world or len(posted.world) > LONGEST_ID:
         raise Fault(BAD_REQUEST, f"The world holds a NUL, which no database takes, or is longer than {LONGEST_ID} characters.")
     return UpstreamEvents(posted.world, events)
+
+
+def _posted(body: bytes) -> _Posted:
+    """The events of a body, apart. One that only a careless reader takes must not cost the others: `json` is such a reader."""
+    try:
+        return msgspec.json.decode(body, type=_Posted)
+    except UNREADABLE as error:
+        try:
+            careless = msgspec.convert(json.loads(body), _Posted)
+        except (*UNREADABLE, ValueError):
+            raise error from None
+    exact = [item for item in careless.events if _is_exact(item)]
+    details = "it holds half a character, or a number that is none"
+    log.warning("upstream_event_dropped", count=len(careless.events) - len(exact), details=details)
+    return _Posted(careless.world, exact)
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether every text of it is Unicode and every number one."""
+    try:
+        msgspec.json.decode(json.dumps(value))
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _sensible(given: Any, world: str) -> UpstreamEvent | None:
     """None for an event that cannot be: refused it would come again for ever, and taken it would be in the way of whoever reads it."""
     try:
-        event = _upstream_event(msgspec.convert(given, dict[str, Any]), world)
+        given = _named(msgspec.convert(given, dict[str, Any]))
+        event = _upstream_event(given, world)
         why = "it holds a NUL, which no database takes" if NUL.search(msgspec.json.encode(given)) else _nonsense(event)
     except msgspec.ValidationError as error:
         event, why = None, str(error)
     if why:
         log.warning("upstream_event_dropped", event_id=shown(given.get("id")) if isinstance(given, dict) else None, details=why)
     return None if why else event
+
+
+def _named(given: dict[str, Any]) -> dict[str, Any]:
+    """A NUL in a name costs the name no more than that, and its message nothing: somebody waits for it."""
+    names = {
+        name: given[name].replace("\0", "") for name in ("name", "filename") if isinstance(given.get(name), str) and "\0" in given[name]
+    }
+    return {**given, **names} if names and given.get("kind") == "message" else given
 
 
 def _nonsense(event: UpstreamEvent) -> str:
