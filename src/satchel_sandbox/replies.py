@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refusal
 
+NODES = ("/v1/", "/_satchel/")
+NO_NODE = "{path} is an address of the media node, and this is the simulated network: ask at the node's port."
+
 
 def reply(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
@@ -29,6 +32,8 @@ async def on_refusal(_: Request, error: Exception) -> Response:
 async def on_http(request: Request, error: Exception) -> Response:
     """An unknown path or method."""
     assert isinstance(error, HTTPException)
+    if request.url.path.startswith(NODES):
+        return reply({"error": "not_found", "details": NO_NODE.format(path=request.url.path)}, 404)
     slug = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
     return reply({"error": slug, "details": f"There is no {request.method} {request.url.path} here."}, error.status_code)
 

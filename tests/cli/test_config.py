@@ -72,4 +72,4 @@ def test_check_says_what_has_no_effect_and_what_is_lacking(tmp_path: Path) -> No
     found = satchel("config", "check", cwd=tmp_path, SATCHEL_ADMIN_PASSWROD="x")
     assert found.returncode == 0
     assert "did you mean SATCHEL_ADMIN_PASSWORD?" in found.stderr
-    assert "upstream.secret is not set" in found.stderr
+    assert "upstream.secret is not set, so satchel serve can send nothing" in found.stderr

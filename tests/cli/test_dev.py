@@ -16,7 +16,7 @@ import pytest
 
 from satchel import build
 from satchel.cli import dev as dev_command
-from satchel.cli import say
+from satchel.cli import doctor, say
 from satchel.db import schema
 from satchel.flows import access
 from satchel.settings import Given, load
@@ -63,7 +63,7 @@ def test_ready_means_all_three_and_the_banner_helps_on(dev: Dev, photo: Path) ->
 def test_the_state_file_is_private_and_goes_at_the_end(dev: Dev) -> None:
     path = dev.folder / ".satchel" / "dev.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert set(dev.state) == {"url", "sandbox_url", "pid", "token"}
+    assert set(dev.state) == {"url", "sandbox_url", "pid", "token", "upstream_secret"}
     assert stat.S_IMODE((dev.folder / ".satchel" / "satchel.db").stat().st_mode) == 0o600
     assert dev.stop() == 0
     assert not path.exists()
@@ -105,7 +105,9 @@ def test_a_given_password_counts_at_every_start_and_a_weak_one_is_refused(dev: D
 def test_the_banner_fits_a_terminal(given: Given | None) -> None:
     options = dev_command.Options(65533, 65534, Path("/home/somebody/satchel/.satchel"), "")
     for started in (dev_command.Started("token", given, None, None), dev_command.Started("token", given, "Quay-Lantern-42-x", None)):
-        shown = dev_command.banner(options, started).replace(say.command(), "satchel")  # how long a path leads to it is not ours to say
+        shown = dev_command.banner(options, started, 45.5 * 86_400).replace(
+            say.command(), "satchel"
+        )  # how long a path leads to it is not ours to say
         assert [line for line in shown.splitlines() if len(line) > 100] == []
 
 
@@ -212,6 +214,22 @@ def test_a_killed_dev_leaves_nothing_on_its_ports(dev: Dev, tmp_path: Path) -> N
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
     Dev(tmp_path).stop()
+
+
+def test_a_stopped_dev_is_found_missing_and_a_new_one_tells_of_the_moved_clock(dev: Dev, tmp_path: Path) -> None:
+    assert "days ahead" not in dev.output()
+    assert satchel("sandbox", "clock", "advance", "45d", cwd=tmp_path).returncode == 0
+    dev.stop()
+    found = satchel("doctor", "--json", "--only", "upstream", cwd=tmp_path)
+    (upstream,) = json.loads(found.stdout)["checks"]
+    assert (found.returncode, upstream["level"]) == (10, "problem")
+    assert "no Coreapp runs: start satchel dev, or satchel serve --role core" in upstream["text"].replace(say.command(), "satchel")
+    port = doctor.stopped(tmp_path / ".satchel", f"127.0.0.1:{dev.port}")
+    assert port is not None
+    assert f"no node runs on {tmp_path / '.satchel'}" in port.text
+    again = Dev(tmp_path)
+    assert "network time is 45 days ahead" in again.output()
+    again.stop()
 
 
 @pytest.mark.parametrize(("index", "name"), [(0, "sandbox"), (1, "Coreapp"), (2, "Webapp")])

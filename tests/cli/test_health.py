@@ -70,6 +70,11 @@ def test_doctor_finds_a_running_dev_in_order(dev: Dev) -> None:
     assert {check["level"] for check in json.loads(satchel("doctor", "--json", cwd=dev.folder).stdout)["checks"]} <= {"ok", "warning"}
 
 
+def test_a_clean_up_beside_dev_asks_its_network(dev: Dev) -> None:
+    done = satchel("volume", "gc", "--dry-run", "--json", cwd=dev.folder)
+    assert (done.returncode, done.stderr, json.loads(done.stdout)["downloads_known"]) == (0, "", True)
+
+
 def test_doctor_says_what_is_wrong_and_ends_with_10(dev: Dev, unmounted: Path) -> None:
     done = satchel("doctor", "--json", "--only", "volume,clock", cwd=dev.folder)
     assert (done.returncode, levels(done)) == (10, {"volume": "problem", "clock": "ok"})

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from satchel.flows import media_node
 from satchel.settings import load
 
 from ..flows.test_send import body_of
+from ..journeys.running import eventually
 
 OLD = "UPDATE media SET last_used_net = last_used_net - 86400.0 * 31"
 
@@ -74,6 +76,26 @@ def test_a_terminal_is_asked(place: Path, answer: str, left: int) -> None:
     os.close(theirs)
     assert (done.returncode, files(place)) == (0, left), done.stderr
     assert "Delete them?" in done.stderr
+
+
+def test_ctrl_c_ends_the_question_at_once(place: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "satchel", "volume", "gc", "--data-dir", str(place)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        said = b""
+        while b"Delete them?" not in said:
+            said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
+        state = Path(f"/proc/{process.pid}/stat")
+        eventually(lambda: state.read_text().split()[2] == "S", 10, state.read_text)  # it waits for the answer
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(20), files(place)) == (130, 3)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_only_the_classes_that_were_named_go_and_wrong_words_are_usage(place: Path) -> None:

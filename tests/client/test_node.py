@@ -26,6 +26,7 @@ from satchel.client import (
 )
 from satchel.client import errors as client_errors
 from satchel.client.errors import STORAGE, ClientError, refusal
+from satchel.client.sandbox import Sandbox
 from satchel.domain.errors import SITUATIONS, VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE
 from satchel.testing.server import Processes, free_port
 
@@ -187,3 +188,16 @@ def test_errors_are_of_the_families_that_exit_codes_stand_for() -> None:
     kinds = [kind for kind in vars(client_errors).values() if isinstance(kind, type) and issubclass(kind, SatchelError)]
     assert {kind.exit_code for kind in kinds} == {1, 4, 5, 6, 7, 8, 9}
     assert issubclass(ClientError, SatchelError)
+
+
+def test_the_address_of_the_api_is_the_nodes_too(running: Processes) -> None:
+    with Satchel(f"{running.url}/v1/", user="admin", password=running.password) as node:
+        assert node.media.info(node.media.upload(b"x", "text/plain").id).size == 1
+
+
+def test_who_takes_the_network_for_the_node_or_the_node_for_the_network_is_told(running: Processes) -> None:
+    with Satchel(running.sandbox_url, user="admin", password=running.password) as mixed_up, pytest.raises(SatchelError) as found:
+        mixed_up.media.upload(b"x", "text/plain")
+    assert "this is the simulated network: ask at the node's port" in str(found.value)
+    with pytest.raises(Unreachable, match="is no sandbox"):
+        Sandbox(running.url).status()

@@ -26,6 +26,11 @@ async def test_an_address_that_nobody_knows_is_no_such_call(door: Door, path: st
     assert error["details"].startswith(f"There is nothing at {path}")
 
 
+async def test_an_address_of_the_simulated_network_is_told_apart(door: Door) -> None:
+    (error,) = (await door.http.get("/sandbox/phones")).json()["errors"]
+    assert "this is the media node: ask at the network's port" in error["details"]
+
+
 def test_the_readme_names_them() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert [path for path in UNSERVED if f"`{path}`" not in readme] == []

@@ -24,6 +24,7 @@ from satchel.cli.state import DATA_DIR, LOCK_FILE, STATE_FILE
 from satchel.db import Database, hosts, schema
 from satchel.db import settings as setting_rows
 from satchel.domain.application import webhook_url
+from satchel.domain.limits import DAY
 from satchel.flows import access, application
 from satchel.settings import ADMIN_PASSWORD, ADMIN_PASSWORD_FILE, Given, Settings, admin_password, load
 
@@ -46,6 +47,11 @@ curl -s -o received.jpg {sandbox}/sandbox/phones/{phone}/messages/latest/media
 NO_HOOK = """none: callbacks are kept as unsent, and never sent later by themselves
             (--webhook URL sets one; one to try it with:
             {receiver})"""
+
+
+CLOCK_MOVED = """
+  Clock     network time is {days:.4g} days ahead, as it was moved: media count as older by that
+            ({command} sandbox reset moves it back, and forgets the whole network)"""
 
 
 @dataclass(frozen=True)
@@ -199,7 +205,7 @@ def _supervise(settings: Settings, options: Options, started: Started) -> None:
         try:
             supervisor.wait_ready(options.url, "/_satchel/readyz", options.ca)
             _write_state(state, options, started)
-            click.echo(banner(options, started))
+            click.echo(banner(options, started, _ahead(options)))
             settings.unshown_password_file.unlink(missing_ok=True)
             supervisor.wait()
         except Stopped as stopped:
@@ -212,13 +218,21 @@ def _supervise(settings: Settings, options: Options, started: Started) -> None:
 
 def _write_state(path: Path, options: Options, started: Started) -> None:
     state: dict[str, Any] = {"url": options.url, "sandbox_url": options.sandbox_url, "pid": os.getpid(), "token": started.token}
+    state["upstream_secret"] = options.secret
     state |= {"ca": str(options.ca)} if options.ca else {}
     part = private.write(path.with_suffix(".part"), msgspec.json.encode(state).decode())
     part.replace(path)
 
 
-def banner(options: Options, started: Started) -> str:
-    """What a person needs to go on: addresses, the password once, phones, and lines to paste."""
+def _ahead(options: Options) -> float:
+    """Seconds that network time was moved forward, at an earlier start perhaps."""
+    from satchel.client.sandbox import Sandbox
+
+    return float(Sandbox(options.sandbox_url).clock()["offset"])
+
+
+def banner(options: Options, started: Started, ahead: float = 0.0) -> str:
+    """What a person needs to go on: addresses, the password once, phones, and lines to paste. `ahead`: see `_ahead`."""
     login, pasted = _login(options, started)
     lines = LINES.format(
         login=pasted,
@@ -229,6 +243,7 @@ def banner(options: Options, started: Started) -> str:
         trust=f" --cacert {shlex.quote(str(options.ca))}" if options.ca else "",
     )
     hook = started.webhook or NO_HOOK.format(receiver=f"{say.command()} webhook serve")
+    moved = CLOCK_MOVED.format(days=ahead / DAY, command=say.command()) if ahead else ""
     return f"""
   Satchel {__version__} · data in {options.data_dir}
 
@@ -236,7 +251,7 @@ def banner(options: Options, started: Started) -> str:
   Sandbox   {options.sandbox_url}
   Login     admin / {login}
   Phones    {PHONES[0]} · {PHONES[1]}   (any other number works too)
-  Webhook   {hook}
+  Webhook   {hook}{moved}
 
   Log in, upload, send, look:
 

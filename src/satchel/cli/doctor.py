@@ -18,8 +18,9 @@ from satchel import build
 from satchel.build import Looked
 from satchel.cli import say, tls
 from satchel.cli.bind import BIND, address
+from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
-from satchel.cli.state import state_of
+from satchel.cli.state import ran_dev, state_of
 from satchel.cli.volume import path_hint
 from satchel.domain.errors import Fault, Later
 from satchel.flows import preflight
@@ -69,17 +70,11 @@ async def examine(data_dir: Path, names: tuple[str, ...], bind: str | None = Non
         settings = load(data_dir, os.environ)
         found["config"] = config(settings)
         if set(names) & set(NEEDS_DATABASE):
-            found |= await _with_database(_beside_dev(settings), names)
+            found |= await _with_database(beside_dev(settings), names)
         found |= await _without_database(settings, names, bind)
     except SettingsError as error:
         return {"config": Finding("problem", say.runnable(str(error)))}
     return {name: replace(found[name], text=say.runnable(found[name].text)) for name in NAMES if name in names and name in found}
-
-
-def _beside_dev(settings: Settings) -> Settings:
-    """A running `satchel dev` has its network where it was told, whatever the settings say."""
-    url = state_of(settings.data_dir).get("sandbox_url", settings.upstream.url)
-    return replace(settings, upstream=replace(settings.upstream, url=url))
 
 
 async def _with_database(settings: Settings, names: tuple[str, ...]) -> Findings:
@@ -152,8 +147,18 @@ def _port(settings: Settings, bind: str | None) -> Finding:
     dev = state_of(settings.data_dir) if bind is None else {}
     if "url" in dev:
         return beside(str(dev["url"]), str(dev["sandbox_url"]))
+    if bind is None and (found := stopped(settings.data_dir, BIND)):
+        return found
     # serve's --https is no setting, so both are tried, the one that the settings say first.
     return port(bind or BIND, ("https", "http") if settings.webapp.tls_certificate else ("http", "https"))
+
+
+def stopped(data_dir: Path, bind: str) -> Finding | None:
+    """What to say where a `satchel dev` has run and nobody listens where `satchel serve` would."""
+    if not ran_dev(data_dir) or _refused(*address(bind)) is not None:
+        return None
+    told = f"no node runs on {data_dir}, and nobody listens at {bind}"
+    return Finding("warning", f"{told}: start satchel dev again, or name the --bind of satchel serve")
 
 
 def port(bind: str, schemes: Sequence[str] = ("http", "https")) -> Finding:

@@ -1,8 +1,9 @@
-"""Commands that work on the database of this host, without a running node."""
+"""Commands that work on the database of this host, beside a running node or without one."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from satchel import build
 from satchel.cli import say
 from satchel.cli.options import node_data_dir
+from satchel.cli.state import state_of
 from satchel.db import Database, schema
 from satchel.domain.errors import SCHEMA_UNFIT, USER_UNKNOWN, Fault
 from satchel.settings import Settings, load
@@ -27,6 +29,13 @@ def node_options(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(LocalNode(load(data_dir, os.environ)), **given)
 
     return wrapped
+
+
+def beside_dev(settings: Settings) -> Settings:
+    """The settings with the network of a `satchel dev` that runs here, which has an address and a secret of its own."""
+    state = state_of(settings.data_dir)
+    given = {"url": state.get("sandbox_url"), "secret": state.get("upstream_secret")}
+    return replace(settings, upstream=replace(settings.upstream, **{name: value for name, value in given.items() if value}))
 
 
 class LocalNode:

@@ -19,6 +19,14 @@ def state_of(data_dir: Path) -> dict[str, Any]:
         return {}
 
 
+def ran_dev(data_dir: Path) -> bool:
+    """Whether a `satchel dev` has run here and runs no more."""
+    try:
+        return not _runs(data_dir)
+    except OSError:
+        return False
+
+
 def _runs(data_dir: Path) -> bool:
     """Whether a `satchel dev` holds its lock. A process id may be anybody's by now, and the token in the file is not for anybody."""
     with (data_dir / LOCK_FILE).open("rb") as lock:

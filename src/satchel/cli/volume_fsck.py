@@ -12,6 +12,7 @@ import rich_click as click
 
 from satchel import build, observe
 from satchel.cli import say
+from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
 from satchel.cli.progress import Count
 from satchel.domain.quantities import shown_size
@@ -38,7 +39,7 @@ def fsck(data_dir: Path, as_json: bool, repair: bool, remove_strays: bool, many:
         _agree()
     observe.set_up(logging.WARNING)
     with say.configuration_errors():
-        found = asyncio.run(_run(load(data_dir, os.environ), Asked(repair, remove_strays, many)))
+        found = asyncio.run(_run(beside_dev(load(data_dir, os.environ)), Asked(repair, remove_strays, many)))
     if as_json:
         say.json({**asdict(found), "problems": found.problems})
     else:

@@ -15,6 +15,7 @@ import rich_click as click
 
 from satchel import build, observe
 from satchel.cli import say
+from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
 from satchel.coreapp.leases import Leases
 from satchel.db import gc_runs
@@ -48,10 +49,10 @@ def gc(data_dir: Path, as_json: bool, dry_run: bool, as_list: bool, yes: bool, *
     """
     observe.set_up(logging.WARNING)
     with say.configuration_errors():
-        settings = load(data_dir, os.environ)
+        settings = beside_dev(load(data_dir, os.environ))
         rule = _rule(settings.retention, given)
         try:
-            asyncio.run(_run(settings, rule, Manner(as_json, as_list, dry_run, yes)))
+            _run(settings, rule, Manner(as_json, as_list, dry_run, yes))
         except Fault as fault:
             say.stop(fault.details, CODES.get(fault.situation, say.CONFIGURATION))
         except LeaseLost:
@@ -81,23 +82,34 @@ def _rule(base: Rule, given: dict[str, str | None]) -> Rule:
         raise click.UsageError(f"{error}.") from None
 
 
-async def _run(settings: Settings, rule: Rule, manner: Manner) -> None:
+def _run(settings: Settings, rule: Rule, manner: Manner) -> None:
+    """People are asked outside of the event loop, which would keep Ctrl-C for itself until they have answered."""
+    plan, deleted = asyncio.run(_plan(settings, rule, manner)), None
+    if not manner.dry_run and _chosen(plan, rule) and _agreed(manner):
+        deleted = asyncio.run(_clean(settings, rule))
+    if manner.as_json:
+        say.json(document(plan, rule, deleted))
+    elif deleted is not None:
+        click.echo(f"Deleted {deleted.files:,} media, {shown_size(deleted.bytes)}.")
+
+
+async def _plan(settings: Settings, rule: Rule, manner: Manner) -> Plan:
+    """What would go, told unless the answer is one document at the end."""
     async with build.at_work(settings) as ports:
         judged: list[Judged] = []
         plan = await retention.plan(ports, rule, judged.append if manner.as_list else lambda one: None)
-        deleted = None
         if not manner.as_json:
             click.echo("\n".join(lines(plan, rule)))
         await _list(ports, judged, manner.as_json)
-        if not manner.dry_run and _chosen(plan, rule) and _agreed(manner):
-            async with Leases(ports.db, settings.coreapp.lease_ttl).alone(gc_runs.LANE, gc_runs.KIND) as lease:
-                if lease is None:
-                    raise Fault(CLEAN_UP_RUNNING, "Another clean-up is running: wait until it has ended, then run this again.")
-                deleted = await retention.clean(ports, rule, lease)
-        if manner.as_json:
-            say.json(document(plan, rule, deleted))
-        elif deleted is not None:
-            click.echo(f"Deleted {deleted.files:,} media, {shown_size(deleted.bytes)}.")
+        return plan
+
+
+async def _clean(settings: Settings, rule: Rule) -> Deleted:
+    """What may go by now: everything is judged anew."""
+    async with build.at_work(settings) as ports, Leases(ports.db, settings.coreapp.lease_ttl).alone(gc_runs.LANE, gc_runs.KIND) as lease:
+        if lease is None:
+            raise Fault(CLEAN_UP_RUNNING, "Another clean-up is running: wait until it has ended, then run this again.")
+        return await retention.clean(ports, rule, lease)
 
 
 def _agreed(manner: Manner) -> bool:

@@ -15,7 +15,10 @@ Trusted = ssl.SSLContext | str | None
 
 
 def connect(url: str, trusted: Trusted = None, timeout: float = TIMEOUT) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to an address, not opened yet, and the path it stands at. Raises `Unreachable` for what is no address."""
+    """A connection to an address, not opened yet, and the path it stands at; an address of the API, with /v1 at its end, is the node's.
+
+    Raises `Unreachable` for what is no address.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -23,7 +26,7 @@ def connect(url: str, trusted: Trusted = None, timeout: float = TIMEOUT) -> tupl
         host = None
     if not host or parts.scheme not in ("http", "https"):
         raise Unreachable(f"{url} is no address such as http://127.0.0.1:9090.")
-    path = parts.path.rstrip("/")
+    path = parts.path.rstrip("/").removesuffix("/v1")
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=timeout, blocksize=BLOCK), path
     context = trusted if isinstance(trusted, ssl.SSLContext) else trust(trusted)

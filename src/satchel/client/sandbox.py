@@ -125,13 +125,13 @@ class Sandbox:
     def _refused(self, answer: http.client.HTTPResponse, said: bytes) -> Exception:
         try:
             told = json.loads(said)
-            slug, details = str(told.get("error", "")), str(told.get("details", answer.reason))
-        except (ValueError, AttributeError):
+            slug, details = str(told["error"]), str(told.get("details", answer.reason))
+        except (ValueError, KeyError, TypeError):
             return self._no_sandbox()
         return refusal(answer.status, 0, slug, details, slug)
 
     def _no_sandbox(self) -> Unreachable:
-        return Unreachable(f"What answers at {self._url} is no sandbox. The sandbox comes with satchel dev.")
+        return Unreachable(f"What answers at {self._url} is no sandbox. The sandbox comes with satchel dev, at a port of its own.")
 
 
 def _of(number: str) -> str:

@@ -148,8 +148,10 @@ def _error(answer: http.client.HTTPResponse, path: str) -> ClientError:
 
 
 def _said(body: dict[str, Any]) -> tuple[int, str, str]:
-    """Code, title and details of the contract's envelope or of a problem (RFC 9457)."""
+    """Code, title and details of the contract's envelope, of a problem (RFC 9457) or of a sandbox's refusal."""
     if "errors" in body:
         said = body["errors"][0]
         return int(said["code"]), str(said["title"]), str(said.get("details", ""))
+    if "error" in body:  # the simulated network's, at whose port somebody looks for the node
+        return 0, str(body["error"]), str(body["details"])
     return int(body["onprem_code"]), str(body["title"]), str(body.get("detail", ""))

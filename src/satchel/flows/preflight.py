@@ -25,6 +25,7 @@ from satchel.volume import Space, Volume
 SKEW, SLOW_QUERY, SLOW_FSYNC, SLOW_HASH, FEW_INODES = 2.0, 0.1, 0.1, 0.5, 0.05
 LONG_WAIT = 60.0
 """Seconds, and a share: what is beyond is worth a warning."""
+START = "start satchel dev, or satchel serve --role core"
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ async def upstream(db: Database, engine: Upstream) -> Finding:
         said = f"{engine.name}: not connected from {', '.join(lost)}."
         return Finding("problem", f"{said} {why or 'From here it can be reached; the log of Coreapp says why.'}")
     if why:
-        return Finding("problem", f"no Coreapp runs (satchel serve --role core starts one). {why}")
-    return Finding("warning", f"{engine.name} answers, but no Coreapp runs: start one with satchel serve --role core")
+        return Finding("problem", f"no Coreapp runs: {START}. {why}")
+    return Finding("warning", f"{engine.name} answers, but no Coreapp runs: {START}")
 
 
 async def messages(db: Database) -> Finding:

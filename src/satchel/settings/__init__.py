@@ -33,7 +33,7 @@ SECTIONS: dict[str, type[Any]] = {
 }
 ADMIN_PASSWORD, ADMIN_PASSWORD_FILE = "SATCHEL_ADMIN_PASSWORD", "SATCHEL_ADMIN_PASSWORD_FILE"
 NO_SECRET = (
-    "upstream.secret is not set, so nothing can be sent: "
+    "upstream.secret is not set, so satchel serve can send nothing (satchel dev makes a secret of its own): "
     "set SATCHEL_UPSTREAM__SECRET to what the simulated network has as SATCHEL_SANDBOX_SECRET."
 )
 FILE = Path("satchel.toml")

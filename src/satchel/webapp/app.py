@@ -118,6 +118,8 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"][:200]
     if is_unserved(path):
         raise Fault(NOT_FOUND, f"{path} is a call of On-Premises that this node does not serve: leave it out, or answer it elsewhere.")
+    if path.startswith("/sandbox/"):
+        raise Fault(NOT_FOUND, f"{path} is an address of the simulated network, and this is the media node: ask at the network's port.")
     raise Fault(NOT_FOUND, f"There is nothing at {path}: see docs/reference/http.md for the addresses.")
 
 
