@@ -104,7 +104,11 @@ def _answered(tx: Tx, message_id: str, given: Answered, now: float) -> list[Mess
     open_ = messages.asking(tx, given.recipient, message_id)
     if not open_ and not messages.is_known(tx, given.recipient, message_id):
         raise Refusal(404, "unknown_message", f"The phone {given.recipient} has no message {message_id!r}.")
-    changed = [after for message in open_ if (answer := _read(message, given)) and (after := _take(tx, message, answer, now))]
+    changed = [
+        after
+        for message in open_
+        if (answer := _read(message, given)) and (after := _take(tx, message, answer, now, _stays_open(message, given)))
+    ]
     _open_some(tx, given.recipient, now)
     return changed
 
@@ -121,12 +125,18 @@ def _read(message: Message, given: Answered) -> Answer | None:
         return None
 
 
-def _take(tx: Tx, message: Message, answer: Answer, now: float) -> Message:
+def _stays_open(message: Message, given: Answered) -> float | None:
+    """Anybody can send the bare number of an error: it counts until one comes that opens, which the message's key alone could seal."""
+    return message.asked_at if given.error is not None else None
+
+
+def _take(tx: Tx, message: Message, answer: Answer, now: float, asked_at: float | None) -> Message:
     if answer.direct_path is not None:
         return _fetch_there(tx, message, answer.direct_path)
     if answer.result == "GENERAL_ERROR":
-        return _becomes(tx, message, "not_downloaded", "the sender cannot upload the file for now, and is asked again", now + _ASKS_AGAIN)
-    return _becomes(tx, message, "unavailable", _SAID[answer.result], None)
+        why = "the sender cannot upload the file for now, and is asked again"
+        return _becomes(tx, replace(message, state="not_downloaded", reason=why, due=now + _ASKS_AGAIN, asked_at=asked_at))
+    return _becomes(tx, replace(message, state="unavailable", reason=_SAID[answer.result], due=None, asked_at=asked_at))
 
 
 def _fetch_there(tx: Tx, message: Message, direct_path: str) -> Message:
@@ -138,11 +148,12 @@ def _fetch_there(tx: Tx, message: Message, direct_path: str) -> Message:
     return replace(message, envelope=moved, state="queued", reason=None, due=None, asked_at=None)
 
 
-def _becomes(tx: Tx, message: Message, state: str, reason: str, due: float | None) -> Message:
+def _becomes(tx: Tx, message: Message) -> Message:
     tx.execute(
-        "UPDATE message SET state = ?, reason = ?, due = ?, asked_at = NULL, asks = 0 WHERE seq = ?", (state, reason, due, message.seq)
+        "UPDATE message SET state = ?, reason = ?, due = ?, asked_at = ?, asks = 0 WHERE seq = ?",
+        (message.state, message.reason, message.due, message.asked_at, message.seq),
     )
-    return replace(message, state=state, reason=reason, due=due, asked_at=None)
+    return message
 
 
 def _give_up(tx: Tx, patience: float, now: float) -> list[Message]:

@@ -12,7 +12,7 @@ from .envelope import Mime
 from .errors import Refusal, invalid
 
 T = TypeVar("T")
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\A[^\x00]*\Z")]  # no database takes a NUL
 
 
 class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,6 +43,9 @@ class Message:
         return self.state in ("arrived", "not_downloaded", "downloaded", "unavailable")
 
 
+_OPEN = "('requesting', 'unavailable', 'not_downloaded')"
+
+
 def queue(tx: Tx, seq: int) -> None:
     """Its media is to be fetched now."""
     tx.execute("UPDATE message SET state = 'queued', reason = NULL, due = NULL, asked_at = NULL WHERE seq = ?", (seq,))
@@ -54,10 +57,8 @@ def fetched(tx: Tx, message: Message, state: str, reason: str | None = None) -> 
 
 
 def asking(tx: Tx, number: str, sent_as: str) -> list[Message]:
-    """A phone's messages for whose media their sender was asked and has not answered, also too late: one, or some that were forwarded."""
-    return _select(
-        tx, "phone = ?1 AND (id = ?2 OR origin = ?2) AND asked_at IS NOT NULL AND state IN ('requesting', 'unavailable')", number, sent_as
-    )
+    """A phone's messages for whose media their sender was asked and no sealed answer has come, also too late: one, or some forwarded."""
+    return _select(tx, f"phone = ?1 AND (id = ?2 OR origin = ?2) AND asked_at IS NOT NULL AND state IN {_OPEN}", number, sent_as)
 
 
 def asked_before(tx: Tx, at: float) -> list[Message]:

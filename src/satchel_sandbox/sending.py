@@ -46,6 +46,7 @@ _ECHOED = "image"
 async def send(network: "Network", number: str, said: Action) -> Message:
     """One message from this phone."""
     if said.type == "text":
+        _check_text(said)
         return await _text(network, number, said)
     if said.type not in TYPES:
         raise invalid(f"The type {said.type!r} is unknown: use text, {', '.join(TYPES)}.")
@@ -85,8 +86,6 @@ async def echo(network: "Network", message: Message) -> None:
 
 
 async def _text(network: "Network", number: str, said: Action) -> Message:
-    if not said.text or "\0" in said.text:
-        raise invalid('A text needs the member text, such as {"do": "send", "type": "text", "text": "hello"}, and no NUL in it.')
     now = network.clock.now()
 
     def run(tx: Tx) -> Message:
@@ -166,6 +165,13 @@ def _added(message: Message | None) -> Message:
     if message is None:
         raise Refusal(409, "known_message", "The message was sent before.")
     return message
+
+
+def _check_text(said: Action) -> None:
+    if not said.text or "\0" in said.text:
+        raise invalid('A text needs the member text, such as {"do": "send", "type": "text", "text": "hello"}, and no NUL in it.')
+    if foreign := [name for name in ("caption", "filename", "mime_type", "file", "data") if getattr(said, name) is not None]:
+        raise invalid(f"A text has no {' and no '.join(foreign)}: leave it out, or send the file with its type.")
 
 
 def _check(said: Action) -> None:

@@ -129,6 +129,18 @@ async def test_answers_that_do_not_open_change_nothing(sandbox: Sandbox, node: N
     assert (await came(sandbox))[0] == "downloaded"
 
 
+@pytest.mark.parametrize("forged", [2, 3, 0])
+async def test_a_bare_error_counts_until_an_answer_opens(sandbox: Sandbox, node: Node, forged: int) -> None:
+    (request,) = await expired(sandbox, node, PHONE)
+    assert await tell(sandbox, "m", {"recipient": PHONE, "error": forged}) == 200
+    assert (await came(sandbox))[0] in ("unavailable", "not_downloaded")
+    _, copy = await sandbox.upload(SEALED)
+    assert await answer(sandbox, request, Answer("SUCCESS", copy["direct_path"])) == 200
+    assert (await came(sandbox))[0] == "downloaded"
+    assert await tell(sandbox, "m", {"recipient": PHONE, "error": forged}) == 200
+    assert (await came(sandbox))[0] == "downloaded"
+
+
 async def test_a_replayed_answer_changes_nothing(sandbox: Sandbox, node: Node) -> None:
     (request,) = await expired(sandbox, node, PHONE)
     await answer(sandbox, request, Answer("NOT_FOUND"))

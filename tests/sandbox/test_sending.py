@@ -152,6 +152,9 @@ async def test_two_sends_of_one_file_have_two_keys(sandbox: Sandbox, node: Node)
         ({"type": "image", "data": "eA==", "mime_type": "no mime"}, 400),
         ({"type": "text"}, 400),
         ({"type": "text", "text": "\0"}, 400),
+        ({"type": "text", "text": "x", "caption": "no"}, 400),
+        ({"type": "text", "text": "x", "filename": "\0"}, 400),
+        ({"type": "text", "text": "x", "data": "eA=="}, 400),
         ({"type": "text", "text": "x", "reply_to": "nobodys"}, 404),
     ],
 )
@@ -159,6 +162,12 @@ async def test_what_a_phone_cannot_send(sandbox: Sandbox, said: dict[str, Any], 
     answered, refusal = await sandbox.call("POST", f"/sandbox/phones/{PHONE}/actions", json={"do": "send", **said})
     assert (answered, "details" in refusal) == (status, True), refusal
     assert await sandbox.messages("0s") == []
+
+
+async def test_a_name_that_no_database_takes_is_refused(sandbox: Sandbox) -> None:
+    for method, path in (("POST", "/sandbox/phones"), ("PATCH", f"/sandbox/phones/{PHONE}")):
+        assert (await sandbox.call(method, path, json={"name": "Me\0"}))[0] == 400
+    assert (await sandbox.call("PATCH", f"/sandbox/phones/{PHONE}", json={"name": "Me\n민수"}))[0] == 200
 
 
 async def test_an_offline_and_a_blocking_phone_send_nothing(sandbox: Sandbox) -> None:
