@@ -60,6 +60,14 @@ def test_a_conversation_is_drawn_as_its_blocks() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("mime", "sort"),
+    [("text/plain; charset=utf-8", "TXT"), ("text/markdown", "MD"), ("application/zip", "ZIP"), ("application/octet-stream", "FILE")],
+)
+def test_a_card_bears_what_people_call_such_a_file(mime: str, sort: str) -> None:
+    assert f"│ [{sort}] note" in drawn(bubble("document", mime=mime, label="note"))
+
+
 def test_p23_an_album_is_a_grid_whose_last_cell_stands_for_the_rest() -> None:
     images = [bubble(id_=f"m{n}", state="unavailable" if n == 2 else "downloaded") for n in range(1, 7)]
     assert lines(drawn({"kind": "album", "items": images, "more": 3, "why": ["x"]})) == [

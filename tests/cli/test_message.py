@@ -86,7 +86,8 @@ def test_a_wrong_time_is_wrong_usage_and_nothing_is_sent(dev: Dev) -> None:
 def test_messages_are_listed(dev: Dev, failed: str) -> None:
     ids = [sent(dev, "12025550116").stdout.strip() for _ in range(3)]
     few = satchel("message", "ls", "--to", "+1 202-555-0116", "--limit", "2", "--quiet", cwd=dev.folder)
-    assert (few.returncode, few.stdout.split(), "There are more" in few.stderr) == (0, ids[:0:-1], True)
+    assert (few.returncode, few.stdout.split(), few.stderr) == (0, ids[:0:-1], "")
+    assert "There are more" in satchel("message", "ls", "--to", "12025550116", "--limit", "2", cwd=dev.folder).stderr
     shown = satchel("message", "ls", "--failed", "--to", UNKNOWN, cwd=dev.folder).stdout
     assert failed in shown
     assert "1013: " in shown

@@ -68,7 +68,7 @@ def test_phones_are_added_listed_and_switched(run: Run, url: str) -> None:
     assert run("phone", "ls", "--quiet").split() == ["12025550111", "12025550112"]
     send(url, "m")
     assert "0 messages, 1 waiting  offline  no auto-download  no read receipts" in run("phone", "ls")
-    assert "1 messages" in run("phone", "online", PHONE)
+    assert "  1 message" in run("phone", "online", PHONE)
     assert run("phone", "offline", PHONE, "--json")["phone"]["online"] is False
     assert "already" in run("phone", "add", PHONE, code=say.REFUSED)
 
@@ -117,7 +117,7 @@ def test_clock_and_status(run: Run, url: str) -> None:
     assert run("clock", "show", "--json")["offset"] == 15 * 86400
     assert "'soon' is not a duration: write 90s, 15m or 14d" in run("clock", "advance", "soon", code=say.REFUSED)
     assert "forward" in run("clock", "advance", "0s", code=say.REFUSED)
-    assert "1 phones  1 messages" in run("status")
+    assert "1 phone  1 message on them" in run("status")
     world = run("status", "--json")["world"]
     told = run("reset").strip()
     assert told.startswith("New world: w")

@@ -104,6 +104,7 @@ def test_only_the_classes_that_were_named_go_and_wrong_words_are_usage(place: Pa
     for wrong in (["--classes", "F"], ["--older-than", "1h"], ["--older-than", "soon"], ["--max-total", "much"], ["--kinds", "gif"]):
         done = satchel(place, "gc", "--yes", *wrong)
         assert (done.returncode, files(place)) == (2, 3), done.stderr
+        assert wrong[1] in done.stderr or f"{wrong[0]} must be" in done.stderr
     assert satchel(place, "gc", "--yes", "--older-than", "32d").returncode == 0
     assert files(place) == 3
 

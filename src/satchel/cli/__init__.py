@@ -1,6 +1,8 @@
 """The command `satchel`: one file per command group, imported only when it is called."""
 
+import difflib
 import importlib
+import re
 from typing import Any
 
 import rich_click as click
@@ -25,6 +27,9 @@ COMMANDS = {
 }
 
 
+NO_SUCH = re.compile(r"No such command '([^']*)'\.")
+
+
 class Lazy(click.RichGroup):
     """Imports a command's module when it is asked for."""
 
@@ -44,6 +49,18 @@ class Lazy(click.RichGroup):
         except (KeyboardInterrupt, click.Abort):
             click.echo("\nsatchel: interrupted.", err=True)
             ctx.exit(say.INTERRUPTED)
+        except click.UsageError as error:
+            raise click.UsageError(_helpful(error), error.ctx) from None
+
+
+def _helpful(error: click.UsageError) -> str:
+    """With the nearest command where there is none of that name, and in words that no programmer must have written."""
+    said, ctx = error.format_message(), error.ctx
+    typed = NO_SUCH.match(said)
+    if ctx and isinstance(ctx.command, click.Group) and typed:
+        near = difflib.get_close_matches(typed[1], ctx.command.list_commands(ctx), 1)
+        return f"{said} Did you mean {near[0]}?" if near else said
+    return said.replace("is not a valid integer range", "is no whole number").replace("is not a valid float range", "is no number")
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -40,6 +40,18 @@ WORDS = {
 }
 """What a cell or a bubble says instead of its media. It says nothing when the media is there."""
 SIGNS = {"image": "▦ image", "video": "▶ video", "audio": "♪ audio", "sticker": "☺ sticker", "template": "≡ template", "unsupported": "?"}
+OFFICE = "VND.OPENXMLFORMATS-OFFICEDOCUMENT"
+SORTS = {
+    "PLAIN": "TXT",
+    "MARKDOWN": "MD",
+    "MSWORD": "DOC",
+    "VND.MS-EXCEL": "XLS",
+    "VND.MS-POWERPOINT": "PPT",
+    f"{OFFICE}.WORDPROCESSINGML.DOCUMENT": "DOCX",
+    f"{OFFICE}.SPREADSHEETML.SHEET": "XLSX",
+    f"{OFFICE}.PRESENTATIONML.PRESENTATION": "PPTX",
+}
+"""Of MIME types whose name is not what people call such a file."""
 STYLES = ((r"(?<![\w*])\*[^*\n]+\*(?![\w*])", "bold"), (r"(?<!\w)_[^_\n]+_(?!\w)", "italic"), (r"(?<![\w~])~[^~\n]+~(?![\w~])", "strike"))
 
 
@@ -139,9 +151,9 @@ def _voice(message: Block) -> Text:
 
 
 def _sort(message: Block) -> str:
-    """What an icon would show: PDF, or FILE."""
+    """What an icon would show: PDF, TXT, or FILE."""
     sort = ((message.get("media") or {}).get("mime_type") or "").partition(";")[0].rpartition("/")[2].upper()
-    return sort if re.fullmatch(r"[A-Z0-9]{1,5}", sort) else "FILE"
+    return SORTS.get(sort) or (sort if re.fullmatch(r"[A-Z0-9]{1,5}", sort) else "FILE")
 
 
 def _foot(message: Block, canvas: Canvas) -> str:

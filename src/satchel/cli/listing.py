@@ -42,7 +42,7 @@ def ls(client: "Client", everything: bool, limit: int, as_json: bool, quiet: boo
             say.json(asdict(media))
         else:
             click.echo(media.id if quiet else line(media, now))
-    if not everything and next(found, None):
+    if not everything and not quiet and next(found, None):
         click.echo("There are more: --all shows them.", err=True)
 
 

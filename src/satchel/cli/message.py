@@ -44,7 +44,7 @@ def ls(client: "Client", failed: bool, to: str | None, limit: int, as_json: bool
         return
     for one in shown:
         click.echo(one["id"] if quiet else line(one))
-    if next(found, None):
+    if not quiet and next(found, None):
         click.echo("There are more: --limit shows them.", err=True)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.options import json_option, state_data_dir
+from satchel.cli.options import json_option, state_data_dir, with_unit
 from satchel.cli.target import errors, sandbox_url
+from satchel.domain.quantities import shown_count
 
 if TYPE_CHECKING:
     from satchel.client.sandbox import Sandbox
@@ -43,7 +44,8 @@ def status(network: "Sandbox", as_json: bool) -> None:
         say.json(said)
         return
     click.echo(f"world {said['world']}  {_time(said)}")
-    click.echo(f"{said['phones']} phones  {said['messages']} messages on them  {said['waiting']} wait for a phone")
+    held = f"{shown_count(said['phones'], 'phone')}  {shown_count(said['messages'], 'message')} on them"
+    click.echo(f"{held}  {said['waiting']} wait for a phone")
     click.echo(f"{said['events_waiting']} upstream events wait for the node  chaos: {', '.join(said['chaos']) or 'off'}")
 
 
@@ -71,7 +73,7 @@ def show(network: "Sandbox", as_json: bool) -> None:
 
 
 @clock.command(epilog="Example: satchel sandbox clock advance 15d")
-@click.argument("duration")
+@click.argument("duration", callback=with_unit)
 @json_option
 @sandbox_options
 def advance(network: "Sandbox", duration: str, as_json: bool) -> None:
@@ -102,7 +104,7 @@ def show_chaos(network: "Sandbox", as_json: bool) -> None:
 @click.argument("stage", type=STAGES, metavar="STAGE")
 @click.option("--fail", type=click.FloatRange(0, 1), metavar="SHARE", help="How much of it fails, 0 to 1; nothing unless given.")
 @click.option("--code", type=click.IntRange(400, 599), metavar="STATUS", help="HTTP status of what fails; 503 unless given.")
-@click.option("--delay", metavar="TIME", help="Wait so long (500ms, 2s) before everything at this stage.")
+@click.option("--delay", metavar="TIME", callback=with_unit, help="Wait so long (500ms, 2s) before everything at this stage.")
 @click.option("--seed", type=click.IntRange(0), metavar="NUMBER", help="The same number makes the same ones fail.")
 @json_option
 @sandbox_options

@@ -7,7 +7,7 @@ import rich_click as click
 from satchel.cli import say
 from satchel.cli.options import json_option
 from satchel.cli.sandbox_network import sandbox_options
-from satchel.domain.quantities import shown_bytes
+from satchel.domain.quantities import shown_bytes, shown_count
 
 if TYPE_CHECKING:
     from satchel.client.sandbox import Sandbox
@@ -137,7 +137,8 @@ def message_line(message: dict[str, Any]) -> str:
     what = " ".join((message.get("text") or "").split()) or template.get("name") or message.get("caption") or message.get("filename") or ""
     size = f"{media['mime_type']}  {shown_bytes(media['size'])}  {media['state']}" if media else ""
     kind = "voice" if message.get("voice") else message["type"]
-    sent = f"sent, {message['ticks']}" if message.get("mine") else ""
+    ticks = message.get("ticks")
+    sent = ("sent" if ticks == "sent" else f"sent, {ticks}") if message.get("mine") else ""
     return "  ".join(part for part in (message["at"], kind, what, size, message.get("reaction"), sent, message["id"]) if part)
 
 
@@ -146,7 +147,7 @@ def line(phone: dict[str, Any]) -> str:
     marks = {"offline": not phone["online"], "blocked": phone["blocked"], "no auto-download": not phone["auto_download"]}
     marks |= {"no read receipts": not phone["read_receipts"], "chat open": phone["chat"] is not None}
     name = "" if phone["name"] == phone["number"] else phone["name"]
-    counts = f"{phone['messages']} messages" + (f", {phone['waiting']} waiting" if phone["waiting"] else "")
+    counts = shown_count(phone["messages"], "message") + (f", {phone['waiting']} waiting" if phone["waiting"] else "")
     parts = (phone["number"], name, phone["system"], phone["timezone"], counts, *(mark for mark, is_so in marks.items() if is_so))
     return "  ".join(part for part in parts if part)
 

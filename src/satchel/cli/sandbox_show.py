@@ -8,8 +8,8 @@ from typing import Any
 import rich_click as click
 
 from satchel.cli import say
-from satchel.cli.options import json_option, state_data_dir
-from satchel.cli.target import sandbox_url
+from satchel.cli.options import json_option, state_data_dir, with_unit
+from satchel.cli.target import in_commands, sandbox_url
 
 Said = dict[str, Any]
 
@@ -20,7 +20,7 @@ Said = dict[str, Any]
 @state_data_dir
 @click.option("--as", "system", type=click.Choice(["android", "iphone"]), help="As this system would show it; else as its own does.")
 @click.option("--business", metavar="NUMBER", default="latest", show_default=True, help="The conversation with whom.")
-@click.option("--wait", metavar="TIME", help="Wait so long (10s, 2m) for the newest message and its media to arrive.")
+@click.option("--wait", metavar="TIME", callback=with_unit, help="Wait so long (10s, 2m) for the newest message and its media to arrive.")
 @click.option("--after", metavar="ID", help="Only messages that came after this one, whose id --quiet prints.")
 @click.option("--why", is_flag=True, help="Say of everything why it is shown as it is.")
 @json_option
@@ -122,5 +122,5 @@ def _asked(base: str, number: str, path: str, missing: str = "", **query: str | 
     if missing and said.get("error") == missing:
         return {"view": 1, "blocks": []}
     if status != 200:
-        say.stop(str(said.get("details", status)), say.NOT_FOUND if status == 404 else say.USAGE)
+        say.stop(in_commands(str(said.get("details", status))), say.NOT_FOUND if status == 404 else say.USAGE)
     return said

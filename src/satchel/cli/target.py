@@ -19,6 +19,12 @@ from satchel.cli.state import DATA_DIR, state_of
 if TYPE_CHECKING:
     from satchel.client import ClientError, FileUnreadable, Unreachable
 
+OURS = (
+    ("There is no message ", "GET the list for those there are", "satchel message ls lists those there are"),
+    ("There is no callback ", "GET the list for those there are", "satchel webhook ls lists those there are"),
+    ("has no message ", "list its messages to see what arrived", "satchel sandbox phone show says what arrived"),
+)
+"""What a sentence is about, what it says to do over HTTP, and the command for it."""
 HINT = "satchel.hint"
 """In click's context: what to add to a refusal of the token."""
 
@@ -59,8 +65,15 @@ def failure_of(error: "ClientError | FileUnreadable | Unreachable") -> say.Failu
 
     if isinstance(error, ClientError):
         hint = get_current_context().meta.get(HINT, "") if error.status == 401 else ""
-        return say.Failure(f"{error}{hint}", error.exit_code, (error.code or 1000, error.title, error.details))
+        return say.Failure(f"{in_commands(str(error))}{hint}", error.exit_code, (error.code or 1000, error.title, error.details))
     return say.Failure(str(error), say.UNREACHABLE if isinstance(error, Unreachable) else say.UNEXPECTED)
+
+
+def in_commands(sentence: str) -> str:
+    """What a node or a sandbox says of a request, for people who typed a command."""
+    for asked, http, ours in OURS:
+        sentence = sentence.replace(http, ours) if asked in sentence else sentence
+    return sentence
 
 
 def sandbox_url(given: str | None, data_dir: Path) -> str:
@@ -89,5 +102,8 @@ def _target(url: str | None, token: str | None, data_dir: Path) -> tuple[str, st
             say.CONFIGURATION,
         )
     if not token:
-        say.stop("No token is known: give --token or set SATCHEL_TOKEN; POST /v1/users/login gives one.", say.NOT_ALLOWED)
+        say.stop(
+            "No token is known: give --token or set SATCHEL_TOKEN. On the node's host, satchel token new --user admin makes one.",
+            say.NOT_ALLOWED,
+        )
     return str(url).rstrip("/"), str(token), os.environ.get("SATCHEL_CA") or state.get("ca")

@@ -28,6 +28,7 @@ from satchel.flows import LeaseLost, Ports, retention
 from satchel.flows.retention import Deleted, Judged, Plan
 from satchel.settings import Settings, load
 
+OPTIONS = {"unused_for": "--older-than", "directions": "--directions", "kinds": "--kinds", "classes": "--classes"}
 CODES = {CLEAN_UP_RUNNING: say.REFUSED, VOLUME_NOT_WRITABLE: say.STORAGE}
 
 
@@ -79,7 +80,13 @@ def _rule(base: Rule, given: dict[str, str | None]) -> Rule:
             asked["max_total"] = size(text)
         return replace(base, **asked)
     except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
+        raise click.UsageError(f"{_by_its_option(str(error))}.") from None
+
+
+def _by_its_option(told: str) -> str:
+    """What is wrong with a rule, named as it was typed and not as the setting."""
+    name, _, rest = told.partition(" ")
+    return f"{OPTIONS[name]} {rest}" if name in OPTIONS else told
 
 
 def _run(settings: Settings, rule: Rule, manner: Manner) -> None:

@@ -41,6 +41,11 @@ def shown_bytes(size_: int) -> str:
     return f"{size_} byte{'' if size_ == 1 else 's'}"
 
 
+def shown_count(count: int, what: str) -> str:
+    """For people: `1 phone`, `2 phones`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def shown_size(size_: int) -> str:
     """For people: `100 MiB`, `2.1 GiB`, `17 bytes`."""
     if size_ < 1024:

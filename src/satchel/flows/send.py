@@ -160,7 +160,7 @@ async def deliver(ports: Ports, item: Waiting, lease: Lease) -> Settle | Settlem
 def _over(item: Waiting, fault: Fault, line: Timeline) -> Settle:
     if item.message.media_type is not None:
         metrics.media_refused.labels(item.message.media_type, fault.situation.slug).inc()
-    log.info("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
+    log.warning("failed", message_id=item.id, error=fault.situation.slug, details=fault.details)
     return failed(item, fault, line)
 
 
