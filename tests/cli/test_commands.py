@@ -74,6 +74,12 @@ def test_a_phone_that_has_nothing_is_shown_as_json_or_not_at_all(dev: Dev) -> No
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
 
 
+def test_the_node_is_no_sandbox(dev: Dev) -> None:
+    for command in (("phone", "show", "12025550199"), ("status",)):
+        mixed_up = satchel("sandbox", *command, "--url", dev.url, cwd=dev.folder)
+        assert (mixed_up.returncode, f"What answers at {dev.url} is no sandbox" in mixed_up.stderr) == (8, True)
+
+
 def test_a_wait_in_vain_is_exit_9(dev: Dev) -> None:
     vain = satchel("sandbox", "phone", "show", "12025550198", "--wait", "100ms", cwd=dev.folder)
     assert (vain.returncode, vain.stdout, vain.stderr.count("\n")) == (9, "", 1)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from satchel.db import Tx, messages
 from satchel.domain.errors import MEDIA_GONE, UPSTREAM_DOWN, Fault, Later
@@ -29,9 +30,11 @@ async def test_a_text_goes_out_without_media_and_one_over_its_ttl_does_not(node:
 
     await node.db.write(partial(add, id_="old", ttl=60, now_net=time.time() - 61))
     await node.db.write(partial(add, id_="new", ttl=60, now_net=time.time()))
-    while await claim_and_run(node):
-        pass
+    with capture_logs() as logged:
+        while await claim_and_run(node):
+            pass
     assert [(envelope.id, envelope.media) for envelope in network.sent] == [("new", None)]
+    assert [line["log_level"] for line in logged if line["event"] == "failed"] == ["warning"]
     assert '"code":410' in (await fault_of(node, "old") or "")
 
 

@@ -121,6 +121,8 @@ def _asked(base: str, number: str, path: str, missing: str = "", **query: str | 
         say.stop(f"{told} The sandbox comes with satchel dev.", say.UNREACHABLE)
     if missing and said.get("error") == missing:
         return {"view": 1, "blocks": []}
+    if status != 200 and "error" not in said:
+        say.stop(f"What answers at {base} is no sandbox. The sandbox comes with satchel dev, at a port of its own.", say.UNREACHABLE)
     if status != 200:
         say.stop(in_commands(str(said.get("details", status))), say.NOT_FOUND if status == 404 else say.USAGE)
     return said
