@@ -1,9 +1,11 @@
 """`satchel volume df` and `satchel doctor` beside a running node, and where there is none."""
 
+import contextlib
 import json
 import os
 import pty
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,8 +73,14 @@ def test_doctor_finds_a_running_dev_in_order(dev: Dev) -> None:
 
 
 def test_a_clean_up_beside_dev_asks_its_network(dev: Dev) -> None:
+    (dev.folder / "old.txt").write_text("old")
+    satchel("send", "document", "--to", "12025550111", "--wait", "delivered", "old.txt", cwd=dev.folder)
+    satchel("sandbox", "phone", "show", "12025550111", "--wait", "10s", cwd=dev.folder)
+    with contextlib.closing(sqlite3.connect(dev.folder / ".satchel" / "satchel.db")) as db, db:
+        db.execute("UPDATE media SET last_used_net = last_used_net - 86400.0 * 31")
     done = satchel("volume", "gc", "--dry-run", "--json", cwd=dev.folder)
-    assert (done.returncode, done.stderr, json.loads(done.stdout)["downloads_known"]) == (0, "", True)
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, told["downloads_known"], told["classes"]["A"]["files"]) == (0, "", True, 1)
 
 
 def test_doctor_says_what_is_wrong_and_ends_with_10(dev: Dev, unmounted: Path) -> None:
