@@ -128,7 +128,7 @@ def test_the_sandbox_is_driven_as_its_page_says(reader: Reader) -> None:
     assert "👍" in reader.printed
     assert "12025550121  iphone  Asia/Seoul  1 message  no auto-download  chat open" in reader.printed
     assert "[TXT] Your bill for October, with everything in it" in reader.printed
-    assert "[PLAIN] Your bill for October, with e… " in reader.printed
+    assert "[TXT] Your bill for October, with e… " in reader.printed
     assert '"label_cut":true' in reader.printed
     assert "0 phones  0 messages" in reader.printed
 
