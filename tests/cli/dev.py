@@ -35,6 +35,7 @@ class Dev:
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"{'https' if '--https' in arguments else 'http'}://127.0.0.1:{self.port}"
         self._output = folder / "dev.log"
+        self._before = self._output.stat().st_size if self._output.exists() else 0  # what an earlier one said there
         with self._output.open("ab") as output:
             command = [*SATCHEL, "dev", "--port", str(self.port), "--sandbox-port", str(self.sandbox_port), *arguments]
             self.process = subprocess.Popen(command, cwd=folder, env=environment(**environ), stdout=output, stderr=subprocess.STDOUT)
@@ -50,7 +51,7 @@ class Dev:
         return found
 
     def output(self) -> str:
-        return self._output.read_text()
+        return self._output.read_bytes()[self._before :].decode()
 
     def children(self) -> list[int]:
         """Process ids of sandbox, Coreapp and Webapp."""
