@@ -87,7 +87,7 @@ class Workers:
     def stop(self) -> list[int]:
         for process in self._processes:
             process.terminate()
-        return [process.wait(40) for process in self._processes]
+        return [process.wait(120) for process in self._processes]
 
 
 async def test_nothing_is_lost_doubled_or_out_of_order(arena: tuple[Place, engines.Cluster | None]) -> None:
