@@ -1,7 +1,7 @@
 """The worker and lanes whose workers died: what only waits for others is no suspect, and holds up nobody."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -28,14 +28,15 @@ class Work:
 
     slots = 4
     share: int | None = None
+    room: Callable[[Tx], int] | None = None
 
     def __init__(self, kind: str, risky: bool, go_on: asyncio.Event | None = None) -> None:
         self.kind, self.risky, self._go_on = kind, risky, go_on
         self.done: set[str] = set()
         self.finished = asyncio.Event()
 
-    def room(self, tx: Tx) -> None:
-        return None
+    def begins(self, tx: Tx, item: Item) -> None:
+        pass
 
     def head(self, tx: Tx, lane: str) -> Item | None:
         return None if lane in self.done else Item(lane)
@@ -120,7 +121,7 @@ async def test_one_group_of_lanes_never_has_all_slots(db: Database) -> None:
     task = asyncio.create_task(worker.run())
     async with link.changed:
         await link.changed.wait_for(lambda: len(link.working) >= 4)
-    assert await db.read(lambda tx: lanes.due(tx, "link", 99, False)) == 7
+    assert [line.due for line in await db.read(lambda tx: lanes.survey(tx, [lanes.Asked("link", 99)]))] == [7]
     assert sorted(name.split(":")[1] for name in link.working) == ["fast", "other", "slow", "slow"]
     go_on.set()
     async with link.changed:

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from satchel.db import Database, Tx, lanes
-from satchel.db.lanes import Claimed
+from satchel.db.lanes import Asked, Claimed, Line
 
 pytestmark = pytest.mark.anyio
 
@@ -18,6 +18,11 @@ async def claimed(db: Database, token: str, ttl: float = 30.0, alone: bool = Fal
     lane = await claim(db, token, ttl, alone)
     assert lane is not None
     return lane
+
+
+async def look(db: Database, asked: Asked) -> Line:
+    (line,) = await db.read(lambda tx: lanes.survey(tx, [asked]), alone=True)
+    return line
 
 
 async def lane_row(db: Database) -> tuple[float | None, str | None, int]:
@@ -88,7 +93,10 @@ async def test_a_lane_that_was_claimed_twice_in_vain_is_claimed_alone_only(db: D
     await db.write(lambda tx: lanes.wake(tx, "a", "k"))
     for n in range(2):
         await claimed(db, f"w/{n}", ttl=-1.0)
-    assert await db.read(lambda tx: (lanes.due(tx, "k", 9), lanes.suspect(tx, "k"))) == (0, True)
+    line = await look(db, Asked("k", 9, risky=True))
+    assert (line.due, line.suspect) == (0, True)
+    line = await look(db, Asked("k", 9))
+    assert (line.due, line.suspect) == (1, False)
     assert await claim(db, "with others") is None
     assert (await claimed(db, "alone", alone=True)).claims == 3
 
@@ -121,13 +129,21 @@ async def test_the_lane_that_has_been_due_longest_comes_first(db: Database) -> N
 
 
 async def test_next_due_is_seconds_from_now(db: Database) -> None:
-    assert await db.read(lambda tx: lanes.next_due(tx, "k")) is None
+    assert (await look(db, Asked("k", 9))).after is None
     await db.write(lambda tx: lanes.wake(tx, "a", "k"))
     lane = await claimed(db, "w")
     await db.write(lambda tx: lanes.release(tx, lane, 100.0))
-    after = await db.read(lambda tx: lanes.next_due(tx, "k"))
+    after = (await look(db, Asked("k", 9))).after
     assert after is not None and 0 < after <= 100.0
-    assert await db.read(lambda tx: lanes.next_due(tx, "other")) is None
+    assert (await look(db, Asked("other", 9))).after is None
+
+
+async def test_a_survey_tells_of_each_kind_in_the_order_asked(db: Database) -> None:
+    for name, kind in (("a", "k"), ("b", "k"), ("c", "k"), ("d", "j")):
+        await db.write(partial(lanes.wake, name=name, kind=kind))
+    asked = [Asked("k", 2), Asked("none", 9), Asked("j", 9, risky=True), Asked("k", 0)]
+    found = await db.read(lambda tx: lanes.survey(tx, asked))
+    assert [line.due for line in found] == [2, 0, 1, 0]
 
 
 async def test_parked_lanes_are_woken_by_what_they_wait_for_and_by_nothing_else(db: Database) -> None:
@@ -147,7 +163,7 @@ async def test_lanes_of_a_crowded_group_are_left_where_they_are(db: Database) ->
     for name in ("k:slow:1", "k:slow:2", "k:slower:1"):
         await db.write(lambda tx, name=name: lanes.wake(tx, name, "k"))  # type: ignore[misc]
     crowds: list[list[str]] = [[], ["k:slow"], ["k:slow", "k:slower"]]
-    assert await db.read(lambda tx: [lanes.due(tx, "k", 9, crowded=crowd) for crowd in crowds]) == [3, 1, 0]
+    assert [(await look(db, Asked("k", 9, crowded=crowd))).due for crowd in crowds] == [3, 1, 0]
     taken = await db.write(lambda tx: lanes.claim(tx, "k", "w/1", 30.0, crowded=["k:slow"]))
     assert taken is not None and lanes.group_of(taken.name) == "k:slower"
     assert await db.write(lambda tx: lanes.claim(tx, "k", "w/2", 30.0, crowded=["k:slow"])) is None

@@ -31,6 +31,12 @@ def test_p09_a_compliant_picture_is_stripped_and_no_more(facts: Facts, media_typ
     assert planned(facts, media_type, policy) == Plan(media_type, "strip", facts.mime, MOST[media_type])
 
 
+@pytest.mark.parametrize("policy", ["refuse", "repair"])
+@pytest.mark.parametrize(("facts", "media_type"), [(JPEG, "image"), (PNG, "image"), (WEBP, "sticker")])
+def test_p09_a_compliant_picture_without_metadata_goes_out_as_it_is(facts: Facts, media_type: str, policy: Policy) -> None:
+    assert planned(replace(facts, bare=True), media_type, policy) == Plan(media_type, "keep", facts.mime, MOST[media_type])
+
+
 def test_off_looks_at_the_size_alone() -> None:
     text = Facts("text", "text/plain", size=10)
     assert planned(text, policy="off") == Plan("image", "keep", None, MOST["image"])

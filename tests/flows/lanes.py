@@ -50,6 +50,7 @@ async def claim(ports: Ports, name: str) -> Lane | None:
             return None
         item = kind.head(tx, claimed.name)
         if item is not None and item.due_in <= 0:
+            kind.begins(tx, item)
             return Lane(ports, kind, claimed, item)
         lanes.release(tx, claimed, None if item is None else item.due_in)
         return None

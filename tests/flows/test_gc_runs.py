@@ -117,8 +117,7 @@ async def test_one_at_a_time_over_all_hosts_a_persons_included(ports: Ports) -> 
     kind = CleanUps(ports)
 
     async def claim() -> bool:
-        lease, _ = await there.claim(kind.kind, "there", lambda tx, lane: kind.head(tx, lane.name), kind.room, None)
-        return lease is not None
+        return await there.claim(kind.kind, "there", lambda tx, lane: kind.head(tx, lane.name), kind.room, None) is not None
 
     async with here.alone(gc_runs.LANE, gc_runs.KIND) as lease:
         assert lease is not None

@@ -7,7 +7,7 @@ import pytest
 from satchel.db import Tx, callbacks, endpoints, lanes, messages, settings, steps
 from satchel.db.callbacks import News
 from satchel.domain.messages import Outgoing
-from satchel.flows import Ports, application, worlds
+from satchel.flows import Ports, Settlement, application, worlds
 from satchel.flows import callbacks as telling
 
 from .conftest import Held
@@ -95,5 +95,6 @@ async def test_a_callback_that_was_claimed_in_the_old_world_does_not_go_to_the_a
         nobody.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             nobody.socket.accept()
+    assert not isinstance(settle, Settlement), "nobody was told"
     assert await ports.db.write(settle) is False
     assert await ports.db.read(lambda tx: tx.all("SELECT n FROM attempt")) == []

@@ -1,5 +1,6 @@
 """The kinds of lane that Coreapp runs, each a thin shell around its flow."""
 
+from collections.abc import Callable
 from typing import Any
 
 from satchel.coreapp.leases import Lease
@@ -23,12 +24,13 @@ class _Lanes:
 
     share: int | None = None
     risky = False
+    room: Callable[[Tx], int] | None = None
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
-    def room(self, tx: Tx) -> int | None:
-        return None
+    def begins(self, tx: Tx, item: Any) -> None:
+        """Nobody asks."""
 
     async def after(self, item: Any) -> None:
         """Nobody waits for it."""
@@ -72,6 +74,10 @@ class Preparations(_Lanes):
 
     def head(self, tx: Tx, lane: str) -> preps.Waiting | None:
         return preps.head(tx, lane)
+
+    def begins(self, tx: Tx, item: preps.Waiting) -> None:
+        if not item.begun and not item.ended and parking.is_ours(self._ports, item.wanted):
+            preps.begin(tx, item.id)
 
     async def work(self, item: preps.Waiting, lease: Lease) -> Settle | Settlement:
         return await parking.work(self._ports, item, lease, lengthy=self._lengthy)
@@ -175,15 +181,13 @@ class Callbacks(_Lanes):
 
     def __init__(self, ports: Ports) -> None:
         super().__init__(ports)
+        self.room = telling.room
         self._recovered = False
-
-    def room(self, tx: Tx) -> int | None:
-        return telling.room(tx)
 
     def head(self, tx: Tx, lane: str) -> callbacks.Waiting | None:
         return callbacks.head(tx, lane)
 
-    async def work(self, item: callbacks.Waiting, lease: Lease) -> Settle:
+    async def work(self, item: callbacks.Waiting, lease: Lease) -> Settle | Settlement:
         return await telling.tell(self._ports, item, lease, self._note_recovery)
 
     def broken(self, item: callbacks.Waiting, error: Exception) -> Settle:

@@ -17,7 +17,7 @@ from satchel.flows import LeaseLost
 
 log = structlog.get_logger("satchel.coreapp")
 Look = Callable[[Tx, Claimed], Any]
-Room = Callable[[Tx], int | None]
+Room = Callable[[Tx], int]
 LOCK = 7_282_437
 MARGIN = 0.2
 """Share of the ttl before its end from which no outside effect starts any more."""
@@ -52,16 +52,17 @@ class Leases:
         self._held: set[Lease] = set()
 
     async def claim(
-        self, kind: str, token: str, look: Look, room: Room, alone: bool | None, crowded: Sequence[str] = ()
-    ) -> tuple[Lease, Any] | tuple[None, None]:
-        """Lease the lane that is due longest and look at its head; None for both when none is due. See `lanes.claim`.
+        self, kind: str, token: str, look: Look, room: Room | None, alone: bool | None, crowded: Sequence[str] = ()
+    ) -> tuple[Lease, Any] | None:
+        """Lease the lane that is due longest and look at its head; None when none is due. See `lanes.claim`.
 
-        A head of None means that the lane was released at once.
+        `room`: how many more may be leased now, over all processes; None for as many as anybody likes. A head of None means that
+        the lane was released at once.
         """
         began = _boot_time()
 
         def take(tx: Tx) -> tuple[Claimed, Any] | None:
-            if room(tx) is not None:
+            if room is not None:
                 tx.lock(LOCK)  # else two who count at the same time would both find room for the last one
                 if not room(tx):
                     return None
@@ -70,7 +71,7 @@ class Leases:
 
         taken = await self._db.write(take, durable=False)
         if taken is None:
-            return None, None
+            return None
         lane, item = taken
         lease = Lease(lane, lane.ttl(self._ttl), began)
         if item is None:

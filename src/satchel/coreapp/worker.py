@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -42,18 +42,20 @@ class Kind(Protocol):
 
     `share`: how many of them at the most are of one group (see `lanes.group_of`), None for all.
     `risky`: whether an item could end this process; one that only waits for others cannot, and may wait for minutes.
+    `room`: how many more of its lanes may be leased now, over all processes; None for as many as there are slots.
     """
 
     kind: str
     slots: int
     share: int | None
     risky: bool
-
-    def room(self, tx: Tx) -> int | None:
-        """How many more of its lanes may be leased now, over all processes; None for as many as there are slots."""
+    room: Callable[[Tx], int] | None
 
     def head(self, tx: Tx, lane: str) -> Any:
         """The first unfinished item, or None."""
+
+    def begins(self, tx: Tx, item: Any) -> None:
+        """Note that the item goes into work now, where somebody wants to know."""
 
     async def work(self, item: Any, lease: Lease) -> Settle | Settlement:
         """Do the item's outside effects; what is left is one transaction."""
@@ -70,11 +72,15 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class _Survey:
-    """What there is to do. `suspects`: kinds with a lane to be run alone; `due`: how many lanes, by kind; `after`: seconds to the next."""
+    """What there is to do. `suspects`: kinds with a lane to be run alone; `due`: how many lanes, by kind; `after`: seconds to the next.
+
+    `full`: kinds of which more may be due than there are slots for, or than a group of lanes has its share of.
+    """
 
     suspects: list[Kind]
     due: dict[str, int]
     after: float
+    full: set[str]
 
 
 class Worker:
@@ -89,6 +95,8 @@ class Worker:
         self._name = name
         self._leases = Leases(db, ttl)
         self._running: dict[str, set[asyncio.Task[None]]] = {kind.kind: set() for kind in kinds}
+        self._starting = Counter[str]()
+        self._full = set[str]()
         self._turns = {kind.kind: asyncio.Lock() for kind in kinds}
         self._survived: list[str] = []
         self._clearing = False
@@ -144,16 +152,19 @@ class Worker:
             self._survived.pop()
 
     def _look_around(self, tx: Tx) -> _Survey:
-        free = {kind.kind: _least(kind.slots - len(self._running[kind.kind]), kind.room(tx)) for kind in self._kinds}
+        asked = [lanes.Asked(kind.kind, self._free(kind, tx), kind.risky, self._crowded(kind)) for kind in self._kinds]
+        lines = list(zip(self._kinds, lanes.survey(tx, asked), strict=True))
         return _Survey(
-            [kind for kind in self._kinds if kind.risky and lanes.suspect(tx, kind.kind)],
-            {
-                kind.kind: lanes.due(tx, kind.kind, most, kind.risky, self._crowded(kind))
-                for kind in self._kinds
-                if (most := free[kind.kind]) > 0
-            },
-            min((after for kind in free if (after := lanes.next_due(tx, kind)) is not None), default=FLOOR),
+            [kind for kind, line in lines if line.suspect],
+            {kind.kind: line.due for kind, line in lines},
+            min((line.after for _, line in lines if line.after is not None), default=FLOOR),
+            {kind.kind for one, (kind, line) in zip(asked, lines, strict=True) if kind.share or line.due >= one.most},
         )
+
+    def _free(self, kind: Kind, tx: Tx) -> int:
+        """How many more lanes of a kind may be started."""
+        free = max(0, kind.slots - len(self._running[kind.kind]))
+        return min(free, kind.room(tx)) if free and kind.room else free
 
     async def _run_alone(self, kinds: list[Kind]) -> None:
         """Run lanes that may kill their worker, one at a time, while nothing else is in work here that could.
@@ -199,8 +210,11 @@ class Worker:
                 await self._pause(BREATH)
 
     def _start_due(self, survey: _Survey) -> None:
+        """A slot for each lane that is due, but for those that are about to be claimed."""
+        self._full = survey.full
         for kind in self._kinds:
-            for _ in range(survey.due.get(kind.kind, 0)):
+            for _ in range(survey.due[kind.kind] - self._starting[kind.kind]):
+                self._starting[kind.kind] += 1
                 self._start(kind, self._run_slot(kind))
 
     async def _wait(self, after: float) -> None:
@@ -220,24 +234,31 @@ class Worker:
             pass
 
     async def _run_slot(self, kind: Kind) -> None:
-        """One lane after the other while some are due."""
-        while not self._closes(kind):
-            if not await self._run_next(kind, alone=False if kind.risky else None):
-                return
+        """A lane, and one after the other while more are due than there are slots; what becomes due later is started anew."""
+        alone = False if kind.risky else None
+        try:
+            claimed = None if self._closes(kind) else await self._claim(kind, alone)
+        finally:
+            self._starting[kind.kind] -= 1
+        while claimed:
+            await self._run_claimed(kind, *claimed)
+            more = kind.kind in self._full and not self._closes(kind)
+            claimed = await self._claim(kind, alone) if more else None
 
     async def _run_suspect(self, kind: Kind) -> None:
-        await self._run_next(kind, alone=True)
+        if claimed := await self._claim(kind, alone=True):
+            await self._run_claimed(kind, *claimed)
 
-    async def _run_next(self, kind: Kind, alone: bool | None) -> bool:
-        """Claim a lane and run it; False when none is to be had."""
+    async def _claim(self, kind: Kind, alone: bool | None) -> tuple[Lease, Any] | None:
+        """The lane that is due longest and its head; None when none is to be had."""
         try:
             token, look = f"{self._name}/{uuid.uuid4().hex}", partial(self._first, kind=kind)
             async with self._turns[kind.kind] if kind.share else nullcontext():  # else two would take the last of a group's share
-                lease, item = await self._leases.claim(kind.kind, token, look, kind.room, alone, self._crowded(kind))
+                return await self._leases.claim(kind.kind, token, look, kind.room, alone, self._crowded(kind))
         except Later:
-            return False
-        if lease is None:
-            return False
+            return None
+
+    async def _run_claimed(self, kind: Kind, lease: Lease, item: Any) -> None:
         try:
             await self._run_lane(kind, lease, item)
         except LeaseLost:
@@ -250,7 +271,6 @@ class Worker:
             log.exception("unexpected", lane=lease.lane.name)
         finally:
             self._leases.drop(lease)
-        return True
 
     def _crowded(self, kind: Kind) -> list[str]:
         """Groups of lanes that have their share of the slots."""
@@ -282,7 +302,7 @@ class Worker:
         else:
             settle = await self._work(kind, item, lease)
         lease.check()
-        whole = settle if isinstance(settle, Settlement) else Settlement(settle, _nothing)
+        whole = settle if isinstance(settle, Settlement) else Settlement(settle)
         fn = partial(self._settle, kind=kind, lease=lease, settlement=whole, done=done + 1)
         return await self._db.write(fn, durable=whole.durable)
 
@@ -325,13 +345,6 @@ class Worker:
         elif head.due_in > 0 or done >= BUDGET or self._closes(kind):
             lanes.release(tx, lane, max(0.0, head.due_in))
         else:
+            kind.begins(tx, head)
             return head
         return None
-
-
-def _least(slots: int, room: int | None) -> int:
-    return slots if room is None else min(slots, room)
-
-
-def _nothing(tx: Tx) -> None:
-    """Most settles need no lock before their lane's."""

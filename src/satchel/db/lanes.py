@@ -36,6 +36,28 @@ class Claimed:
         return self.claims > LAST_CLAIM
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Of a kind of lane: how many may be started (`most`), whether its items could end their worker, groups that do not count."""
+
+    kind: str
+    most: int
+    risky: bool = False
+    crowded: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """What there is to do of a kind. `due`: lanes, counted up to the most, without those that must be run alone.
+
+    `suspect`: one of those is due; `after`: seconds until the next lane is due, None when none is.
+    """
+
+    due: int
+    suspect: bool
+    after: float | None
+
+
 def wake(tx: Tx, name: str, kind: str) -> None:
     """Make the lane due now, unless it is due already or leased (whoever holds it will look again). Locks its row."""
     tx.run(
@@ -59,37 +81,31 @@ def group_of(name: str) -> str:
     return name.rpartition(":")[0]
 
 
-def due(tx: Tx, kind: str, limit: int, risky: bool = True, crowded: Sequence[str] = ()) -> int:
-    """How many lanes of this kind are due, counted up to `limit`; of a risky kind without those that must be run alone.
-
-    `crowded`: groups that do not count.
-    """
-    others, values = _outside(crowded)
-    rows = tx.all(
-        f"SELECT name FROM lane WHERE kind = :kind AND run_at <= :now {f'AND NOT {SUSPECT}' if risky else ''} {others} "
-        "ORDER BY run_at LIMIT :limit",
-        kind=kind,
-        limit=limit,
-        **values,
-    )
-    return len(rows)
+def survey(tx: Tx, asked: Sequence[Asked]) -> list[Line]:
+    """What there is to do of some kinds of lane, in their order, in one statement: it is asked many times a second."""
+    values: dict[str, str | int] = {}
+    for n, one in enumerate(asked):
+        values |= {f"kind{n}": one.kind, f"most{n}": one.most}
+    told = " UNION ALL ".join(_told(n, one, values) for n, one in enumerate(asked))
+    rows = tx.all(f"SELECT * FROM ({told}) AS told ORDER BY n", **values)
+    return [Line(due, bool(suspect), after) for _, due, suspect, after in rows]
 
 
-def suspect(tx: Tx, kind: str) -> bool:
-    """Whether a lane of this kind is due that must be run alone."""
-    return tx.one(f"SELECT 1 FROM lane WHERE kind = :kind AND run_at <= :now AND {SUSPECT} LIMIT 1", kind=kind) is not None
+def _told(n: int, asked: Asked, values: dict[str, str | int]) -> str:
+    """The row of one kind; what it binds beyond its kind and its most is added to `values`."""
+    others, bound = _outside(asked.crowded, f"kind{n}_")
+    values |= bound
+    lanes = f"FROM lane WHERE kind = :kind{n} AND run_at"
+    plain = f"AND NOT {SUSPECT}" if asked.risky else ""
+    suspect = f"EXISTS (SELECT 1 {lanes} <= :now AND {SUSPECT})" if asked.risky else "1 = 0"
+    due = f"SELECT count(*) FROM (SELECT 1 {lanes} <= :now {plain} {others} ORDER BY run_at LIMIT :most{n}) AS due"
+    return f"SELECT {n} AS n, ({due}) AS due, {suspect} AS suspect, (SELECT min(run_at) - :now {lanes} > :now) AS later"
 
 
 def leased(tx: Tx, kind: str) -> int:
     """How many lanes of this kind somebody works on, whoever it is."""
     row = tx.one("SELECT count(*) FROM lane WHERE kind = :kind AND lease IS NOT NULL AND run_at > :now", kind=kind)
     return 0 if row is None else int(row[0])
-
-
-def next_due(tx: Tx, kind: str) -> float | None:
-    """Seconds until the next lane of this kind is due; None when none is."""
-    row = tx.one("SELECT min(run_at) - :now FROM lane WHERE kind = :kind AND run_at > :now", kind=kind)
-    return None if row is None else row[0]
 
 
 def claim(tx: Tx, kind: str, token: str, ttl: float, alone: bool | None = False, crowded: Sequence[str] = ()) -> Claimed | None:
@@ -124,9 +140,9 @@ def take(tx: Tx, name: str, kind: str, token: str, ttl: float) -> Claimed | None
     return None if row is None else Claimed(name, token, row[0])
 
 
-def _outside(groups: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """A condition for lanes that belong to none of some groups, and its values."""
-    names = {f"group{n}": f"{group}:" for n, group in enumerate(groups)}
+def _outside(groups: Sequence[str], prefix: str = "") -> tuple[str, dict[str, str]]:
+    """A condition for lanes that belong to none of some groups, and its values, whose names begin with `prefix`."""
+    names = {f"{prefix}group{n}": f"{group}:" for n, group in enumerate(groups)}
     return "".join(f" AND substr(name, 1, {len(group)}) <> :{key}" for key, group in names.items()), names
 
 

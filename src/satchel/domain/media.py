@@ -34,7 +34,8 @@ class Facts:
     """What a probe found. `format`: "jpeg", "png", "webp", "mp4", "ogg", … or "unknown"; `width`, `height`: pixels as stored, 0 for none.
 
     `lacks`: what is wrong with it whatever it is sent as, in words; `beyond`: those of them no repair mends, for which nothing was decoded.
-    `size`: bytes; of a picture, those it has without its metadata, 0 when it was not decoded. `streams`, `seconds`: of a recording.
+    `size`: bytes; of a picture, those it has without its metadata, 0 when it was not decoded. `bare`: it has none.
+    `streams`, `seconds`: of a recording.
     """
 
     format: str
@@ -48,6 +49,7 @@ class Facts:
     seconds: float = 0.0
     size: int = 0
     beyond: tuple[str, ...] = ()
+    bare: bool = False
 
 
 @dataclass(frozen=True)

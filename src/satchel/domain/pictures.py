@@ -1,5 +1,7 @@
 """What becomes of a picture that is sent as an image or as a sticker: the rules of the media page. Pure."""
 
+from typing import Literal
+
 from satchel.domain.errors import CONTENT_MISMATCH, TYPE_NOT_ACCEPTED, Fault
 from satchel.domain.media import Facts, advice
 from satchel.domain.plans import Plan, Policy, too_large
@@ -15,7 +17,7 @@ SIDE = 512
 
 
 def plan_image(facts: Facts, policy: Policy, most: int, background: str) -> Plan:
-    """Strip a compliant one, convert another to JPEG. Raises `Fault`; see `plan`."""
+    """Keep a compliant one, without its metadata; convert another to JPEG. Raises `Fault`; see `plan`."""
     refuse_unreadable(facts, "an image must be image/jpeg or image/png", "image")
     why = list(facts.lacks)
     if facts.format not in IMAGES:
@@ -27,7 +29,7 @@ def plan_image(facts: Facts, policy: Policy, most: int, background: str) -> Plan
     if why and policy == "refuse":
         raise unacceptable(facts, "image", why)
     if not why and facts.size <= most:
-        return Plan("image", "strip", IMAGES[facts.format], most)
+        return Plan("image", _kept(facts), IMAGES[facts.format], most)
     if policy == "refuse":
         raise too_large(facts.size, "image")
     why += [too_large(facts.size, "image").details] if facts.size > most else []
@@ -35,7 +37,7 @@ def plan_image(facts: Facts, policy: Policy, most: int, background: str) -> Plan
 
 
 def plan_sticker(facts: Facts, policy: Policy, most: int) -> Plan:
-    """Strip a compliant one, convert another still picture to WebP. Raises `Fault`; see `plan`."""
+    """Keep a compliant one, without its metadata; convert another still picture to WebP. Raises `Fault`; see `plan`."""
     refuse_unreadable(facts, f"a sticker must be {STICKER}", "sticker")
     if facts.animated:
         raise Fault(TYPE_NOT_ACCEPTED, f"This {facts.mime} is animated; stickers must be still: send a still picture.")
@@ -47,11 +49,15 @@ def plan_sticker(facts: Facts, policy: Policy, most: int) -> Plan:
     if why and policy == "refuse":
         raise unacceptable(facts, "sticker", why)
     if not why and facts.size <= most:
-        return Plan("sticker", "strip", STICKER, most)
+        return Plan("sticker", _kept(facts), STICKER, most)
     if policy == "refuse":
         raise too_large(facts.size, "sticker")
     why += [too_large(facts.size, "sticker").details] if facts.size > most else []
     return Plan("sticker", "convert", STICKER, most, tuple(why))
+
+
+def _kept(facts: Facts) -> Literal["keep", "strip"]:
+    return "keep" if facts.bare else "strip"
 
 
 def refuse_unreadable(facts: Facts, must: str, media_type: str) -> None:

@@ -89,7 +89,7 @@ class Settlement:
     """
 
     settle: Settle
-    ahead: Callable[[Tx], None]
+    ahead: Callable[[Tx], None] = lambda tx: None
     durable: bool = True
     lets_go: bool = False
 

@@ -14,7 +14,7 @@ from satchel.domain import signatures
 from satchel.domain.application import concurrency, secret, webhook_url
 from satchel.domain.limits import DAY, GIVE_UP_CALLBACK
 from satchel.egress import Answer
-from satchel.flows import Lease, Ports, Settle
+from satchel.flows import Lease, Ports, Settle, Settlement
 from satchel.observe import metrics
 
 log = structlog.get_logger("satchel.flows")
@@ -24,7 +24,7 @@ TYPES = {"status": "status_change", "message": "inbound_message"}
 """How On-Premises sorts callbacks, by what the cause begins with."""
 
 
-async def tell(ports: Ports, item: Waiting, lease: Lease, recovered: Callable[[], None] = lambda: None) -> Settle:
+async def tell(ports: Ports, item: Waiting, lease: Lease, recovered: Callable[[], None] = lambda: None) -> Settle | Settlement:
     """Post the head of a callback lane to the URL that is set now, or to the one it was replayed to.
 
     `recovered` is called, perhaps again, in a settle that ends an outage.
@@ -41,7 +41,7 @@ async def tell(ports: Ports, item: Waiting, lease: Lease, recovered: Callable[[]
     answer = await ports.egress.call_back(url, item.body.encode(), _headers(item, secret(application)), ca or "")
     log.info("callback", callback_id=item.id, attempt=item.attempts + 1, result=answer.result, ms=answer.ms)
     metrics.called_back(answer.result, TYPES.get(item.cause.partition(":")[0], metrics.OTHER), answer.ms, time.time() - item.created_at)
-    return _settle(item, answer, application, recovered)
+    return Settlement(_settle(item, answer, application, recovered), durable=False)  # at worst it is told once more
 
 
 def room(tx: Tx) -> int:

@@ -131,7 +131,7 @@ async def work(ports: Ports, item: preps.Waiting, lease: Lease, *, lengthy: bool
         lease.check()
         outcome = replace(await _outcome(ports, item, line, lengthy), upto=upto)
     except prepare.Lengthy:
-        return Settlement(lambda tx: preps.queue_again(tx, item.wanted.lane, item.id), lambda tx: None, durable=False, lets_go=True)
+        return Settlement(lambda tx: preps.queue_again(tx, item.wanted.lane, item.id), durable=False, lets_go=True)
     except Fault as fault:
         if patience(ports.limits, fault.situation) is not None:
             return _again(item, fault, line)
@@ -139,7 +139,7 @@ async def work(ports: Ports, item: preps.Waiting, lease: Lease, *, lengthy: bool
     except Later as later:
         return _again(item, later, line)
     log.info("prepared", lane=item.wanted.lane, media_id=outcome.media_id or item.wanted.media_id, error=outcome.slug)
-    return _ended(item, outcome, line)
+    return Settlement(_ended(item, outcome, line), durable=False)  # what was made is kept already, and found at the next try
 
 
 def put_off(ports: Ports, item: preps.Waiting) -> Settle:
@@ -155,11 +155,9 @@ def hopeless(ports: Ports, item: preps.Waiting, fault: Fault) -> Settle:
 
 async def _outcome(ports: Ports, item: preps.Waiting, line: Timeline, lengthy: bool) -> Said:
     wanted = item.wanted
-    if wanted.profile not in (None, ports.limits.profile):
+    if not is_ours(ports, wanted):
         await _leave_to_another(ports, wanted)
         return Said()  # whoever waits asks anew, under the settings of today
-    if not item.begun:
-        await ports.db.write(partial(preps.begin, prep_id=item.id), durable=False)
     if wanted.link is not None:
         with line.step("link_fetched"):
             media = await links.fetch(ports, wanted.link, wanted.provider)
@@ -171,6 +169,11 @@ async def _outcome(ports: Ports, item: preps.Waiting, line: Timeline, lengthy: b
     if media.sha256 == wanted.source_sha256:  # else it was changed by hand, and the message asks for what lies there now
         await prepare.ensure(ports, media, str(wanted.media_type), line, lengthy=lengthy)
     return Said()
+
+
+def is_ours(ports: Ports, wanted: preps.Wanted) -> bool:
+    """Whether it is to be done under the post-processing settings that we have."""
+    return wanted.profile in (None, ports.limits.profile)
 
 
 async def _leave_to_another(ports: Ports, wanted: Wanted) -> None:

@@ -94,8 +94,9 @@ def _probe_jpeg(data: memoryview, max_pixels: int) -> Facts:
     lacks = (*found.lacks, *beyond)
     if beyond:
         return Facts("jpeg", "image/jpeg", found.width, found.height, lacks, beyond=beyond)
-    _decode_jpeg(jpeg.strip(data, bare=True))
-    return Facts("jpeg", "image/jpeg", found.width, found.height, lacks, size=len(jpeg.strip(data)))
+    stripped = jpeg.strip(data)
+    _decode_jpeg(jpeg.strip(stripped, bare=True) if jpeg.is_tagged(memoryview(stripped)) else stripped)
+    return Facts("jpeg", "image/jpeg", found.width, found.height, lacks, size=len(stripped), bare=stripped == data)
 
 
 def _decode_jpeg(data: bytes) -> None:
@@ -109,9 +110,9 @@ def _probe_png(data: memoryview, max_pixels: int) -> Facts:
     found, beyond = png.header(data), _judged(data, "png", max_pixels)
     if beyond:
         return Facts("png", "image/png", found.width, found.height, (*found.lacks, *beyond), beyond=beyond, animated=found.animated)
-    size = len(png.strip(data, proven=True))
-    clear = transparency.of_png(data, found)
-    return Facts("png", "image/png", found.width, found.height, found.lacks, clear, found.animated, size=size)
+    stripped = png.strip(data, proven=True)
+    size, bare, clear = len(stripped), stripped == data, transparency.of_png(data, found)
+    return Facts("png", "image/png", found.width, found.height, found.lacks, clear, found.animated, size=size, bare=bare)
 
 
 def _probe_webp(data: memoryview, max_pixels: int) -> Facts:
@@ -119,5 +120,5 @@ def _probe_webp(data: memoryview, max_pixels: int) -> Facts:
     found, beyond = webp.header(data), _judged(data, "webp", max_pixels)
     if beyond:
         return Facts("webp", "image/webp", found.width, found.height, beyond, beyond=beyond, animated=found.animated)
-    clear = transparency.of_webp(data)
-    return Facts("webp", "image/webp", found.width, found.height, (), clear, found.animated, size=len(webp.strip(data)))
+    clear, stripped = transparency.of_webp(data), webp.strip(data)
+    return Facts("webp", "image/webp", found.width, found.height, (), clear, found.animated, size=len(stripped), bare=stripped == data)

@@ -120,6 +120,11 @@ def profile(data: memoryview) -> bytes:
     return b"".join(pieces[number] for number in range(1, count + 1)) if whole else b""
 
 
+def is_tagged(data: memoryview) -> bool:
+    """Whether it has an orientation or a profile."""
+    return any(marker in (APP1, APP2) for marker, _, _ in _before_scan(data))
+
+
 def _before_scan(data: memoryview) -> Iterator[tuple[int, int, int]]:
     return takewhile(lambda segment: segment[0] != SOS, _segments(data))
 

@@ -7,7 +7,6 @@ Why a plain process and two pipes, and not multiprocessing's forkserver: a forks
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +16,7 @@ from satchel.domain.errors import NOT_READY, Later
 from satchel.domain.media import Facts
 from satchel.domain.plans import Plan
 from satchel.postprocess import frames
+from satchel.postprocess.deadlines import Deadlines
 from satchel.postprocess.families import Family
 from satchel.postprocess.source import Source
 
@@ -27,6 +27,7 @@ PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_
 
 STRIP_ADDS = 64
 """Bytes by which a strip may make a file longer: an orientation written anew."""
+_deadlines = Deadlines()
 
 
 class Died(Exception):
@@ -69,6 +70,7 @@ class Worker:
             raise not_ready(f"cannot be started ({why})") from why
         assert self._process.stdin and self._process.stdout
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
+        frames.widen(self._to, self._from)
         self._late = False
         try:
             self.level = self._hello()
@@ -90,15 +92,11 @@ class Worker:
 
         Raises `TooSlow` then, and `Died` when the child ended by itself or talked nonsense.
         """
-        timer = threading.Timer(seconds, self._expire)
-        timer.daemon = True
-        timer.start()
         try:
-            yield
+            with _deadlines.within(seconds, self._expire):
+                yield
         except (EOFError, BrokenPipeError, msgspec.DecodeError) as why:
             raise TooSlow if self._late else Died(str(why)) from why
-        finally:
-            timer.cancel()
 
     def ask(self, source: Source, plan: Plan | None = None, *, again: bool = False, hold: bool = False) -> Reply:
         """Hand over the file, with a plan to carry out or else for a probe, and read the answer. Call it inside `within`.
