@@ -224,8 +224,8 @@ def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
-    ports, children = opened.ports, settings.postprocess.children
-    kinds: list[Kind] = [Messages(ports), Preparations(ports, 2 * children), Films(ports, children), Links(ports), Renewals(ports)]
+    ports, looking, converting = opened.ports, settings.postprocess.children, settings.postprocess.converting
+    kinds: list[Kind] = [Messages(ports), Preparations(ports, 2 * looking), Films(ports, converting), Links(ports), Renewals(ports)]
     kinds += [Inbound(ports), Downloads(ports), Callbacks(ports), CleanUps(ports)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 

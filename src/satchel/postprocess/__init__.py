@@ -14,13 +14,15 @@ PIPELINE = 2
 
 @dataclass(frozen=True)
 class Config:
-    """`max_pixels`: width × height above which a picture is refused before it is decoded. `children`: processes kept warm.
+    """`max_pixels`: width × height above which a picture is refused before it is decoded.
 
+    `children`: files looked into at once, each in a process that is kept warm. Two for each processor keep it busy: one that is given
+    its file, or whose result is taken, does not decode. Half as many recordings are encoded anew at once, which takes a processor each.
     `image` to `video` and `background`: see `Rules`.
     """
 
     max_pixels: int = 100_000_000
-    children: int = 2
+    children: int = 4
     image: Policy = "repair"
     sticker: Policy = "repair"
     audio: Policy = "repair"
@@ -31,6 +33,11 @@ class Config:
         if self.children < 1 or self.max_pixels < 1:
             raise ValueError("children and max_pixels must be at least 1")
         assert self.rules
+
+    @property
+    def converting(self) -> int:
+        """Recordings that are encoded anew at once."""
+        return (self.children + 1) // 2
 
     @property
     def rules(self) -> Rules:

@@ -84,7 +84,7 @@ class Children:
     def __init__(self, config: Config, *, seconds: float | None = None) -> None:
         self._max_pixels, self._seconds = config.max_pixels, seconds
         self._threads = ThreadPoolExecutor(config.children, thread_name_prefix="post-processing")
-        self._slow_threads = ThreadPoolExecutor(config.children, thread_name_prefix="transcoding")
+        self._slow_threads = ThreadPoolExecutor(config.converting, thread_name_prefix="transcoding")
         self._idle: list[Worker] = []
         self._idle_lock = threading.Lock()
         self._jobs: set[Job] = set()
