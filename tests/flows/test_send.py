@@ -19,6 +19,7 @@ from satchel.domain.media import Media, Refusal, Rendition
 from satchel.domain.messages import Outgoing
 from satchel.flows import LeaseLost, Ports, copies, media_node, prepare, reading, send
 from satchel.flows.steps import Timeline
+from satchel.postprocess import jpeg
 
 from ..conftest import Place
 from .conftest import Held, settled
@@ -128,6 +129,14 @@ async def test_a_refusal_is_kept_and_a_rendition_keeps_its_key(ports: Ports, pho
     assert isinstance(made[0], Rendition)
     assert made[0] == made[1]
     assert repr(made[0].media_key) not in repr(made[0])
+
+
+async def test_p09_a_picture_without_metadata_goes_out_as_the_file_it_is(ports: Ports, place: Place, photo: Path) -> None:
+    bare = await upload(ports, jpeg.strip(photo.read_bytes()), "image/jpeg")
+    rendition = await prepare.ensure(ports, bare, "image", Timeline("here"))
+    assert isinstance(rendition, Rendition)
+    assert (rendition.file, rendition.sha256, rendition.mime) == (None, bare.sha256, "image/jpeg")
+    assert list((place.data_dir / "media" / "renditions").iterdir()) == []
 
 
 async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(ports: Ports, photo: Path) -> None:
