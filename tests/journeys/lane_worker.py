@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,19 +47,19 @@ class Crash:
 
     slots = 16
     share: int | None = None
+    risky = True
+    room: Callable[[Tx], int] | None = None
 
     def __init__(self, kind: str, effects: BinaryIO) -> None:
         self.kind = kind
         self._effects = effects
 
-    risky = True
-
-    def room(self, tx: Tx) -> None:
-        return None
-
     def head(self, tx: Tx, lane: str) -> Item | None:
         row = tx.one("SELECT id, lane, n FROM crash_item WHERE lane = :lane AND state = 'waiting' ORDER BY seq LIMIT 1", lane=lane)
         return None if row is None else Item(*row)
+
+    def begins(self, tx: Tx, item: Item) -> None:
+        pass
 
     async def work(self, item: Item, lease: Lease) -> Settle:
         lease.check()

@@ -34,7 +34,7 @@ def repaired(data: bytes, media_type: str = "image", most: int | None = None) ->
     if most:
         mime = "image/jpeg" if media_type == "image" else "image/webp"
         todo = Plan(media_type, "convert", mime, most, background=RULES.background)
-    mime, made = image.render(memoryview(data), sniff(data)[0], todo, MOST_PIXELS) if todo.action != "keep" else (todo.mime, data)
+    mime, made = image.render(memoryview(data), sniff(data)[0], todo, MOST_PIXELS) if todo.action != "keep" else (str(todo.mime), data)
     again = plan(probed(made), media_type, Rules(image="refuse", sticker="refuse"))
     assert (again.action, again.mime) == ("keep", mime)
     assert len(made) <= (most or todo.most)

@@ -137,17 +137,8 @@ class Content(ABC):
             offset += len(block)
 
 
-class Volume(Protocol):
-    """Every call raises `Later(VOLUME_MISSING)` while the volume is not the one we know.
-
-    Writes raise `Fault(VOLUME_FULL | VOLUME_NOT_WRITABLE)`; a key that is not there raises `Fault(MEDIA_GONE)`.
-    """
-
-    async def present(self) -> bool:
-        """Whether the volume is there and is the one we know."""
-
-    async def space(self) -> Space:
-        """How much room there is."""
+class Files(Protocol):
+    """The core: one file under one key."""
 
     async def put(self, key: str, body: AsyncIterator[bytes], size: int | None = None, urgent: bool = False) -> Stored:
         """Publish the whole body under a key that does not exist yet. Publishes nothing if the body raises.
@@ -165,26 +156,15 @@ class Volume(Protocol):
     async def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""
 
-    async def remove(self, keys: Sequence[str]) -> dict[str, str]:
-        """Remove several files as `delete` does; those that could not be, with the reason."""
-
     async def stat(self, key: str) -> str | None:
         """The stamp of a file, None when there is none."""
 
-    async def stamps(self, keys: Sequence[str]) -> list[str | None]:
-        """The same of several files, all looked up on the one volume that we know."""
-
-    async def require_removal(self) -> None:
-        """Return when files could be removed now. Raises `Fault(VOLUME_NOT_WRITABLE)` otherwise; needs no room."""
-
-    async def try_out(self) -> Trial:
-        """Write a small file aside, flush it, rename it and remove it. Raises `Fault(VOLUME_NOT_WRITABLE)` for whatever hinders that."""
-
-    def entries(self, folder: str) -> AsyncGenerator[list[Entry], None]:
-        """The files under `shared`, `renditions` or `parts`, some hundreds at a time, in no order. Close it when leaving early."""
-
     def path(self, key: str) -> str:
         """Where the business finds the file of a key, whether it is there or not: an absolute path. Looks at nothing, opens nothing."""
+
+
+class Workplace(Protocol):
+    """Real paths for those who need one: of what is there, and for what is still being made."""
 
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A real path with the file's bytes, for as long as the context lasts."""
@@ -204,3 +184,39 @@ class Volume(Protocol):
         Where the volume takes none it lies in memory, so that what is prepared goes out without room; raises `Later` while
         as many of those are open as may be.
         """
+
+
+class Stock(Protocol):
+    """Many files at once."""
+
+    def entries(self, folder: str) -> AsyncGenerator[list[Entry], None]:
+        """The files under `shared`, `renditions` or `parts`, some hundreds at a time, in no order. Close it when leaving early."""
+
+    async def stamps(self, keys: Sequence[str]) -> list[str | None]:
+        """The same of several files, all looked up on the one volume that we know."""
+
+    async def remove(self, keys: Sequence[str]) -> dict[str, str]:
+        """Remove several files as `delete` does; those that could not be, with the reason."""
+
+
+class Condition(Protocol):
+    """How the volume itself is."""
+
+    async def present(self) -> bool:
+        """Whether the volume is there and is the one we know."""
+
+    async def space(self) -> Space:
+        """How much room there is."""
+
+    async def require_removal(self) -> None:
+        """Return when files could be removed now. Raises `Fault(VOLUME_NOT_WRITABLE)` otherwise; needs no room."""
+
+    async def try_out(self) -> Trial:
+        """Write a small file aside, flush it, rename it and remove it. Raises `Fault(VOLUME_NOT_WRITABLE)` for whatever hinders that."""
+
+
+class Volume(Files, Workplace, Stock, Condition, Protocol):
+    """Every call raises `Later(VOLUME_MISSING)` while the volume is not the one we know.
+
+    Writes raise `Fault(VOLUME_FULL | VOLUME_NOT_WRITABLE)`; a key that is not there raises `Fault(MEDIA_GONE)`.
+    """
