@@ -1,8 +1,10 @@
 """Chores: what they say of the volume and of an upstream that does not have them."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -11,7 +13,9 @@ from structlog.testing import capture_logs
 from satchel import build
 from satchel.coreapp import chores
 from satchel.coreapp.chores import Chores
+from satchel.db import Tx, renditions
 from satchel.domain.errors import Later
+from satchel.domain.media import Facts, Rendition
 from satchel.upstream import State, Upstream
 from satchel.volume import Space, Volume
 
@@ -53,6 +57,28 @@ async def test_p17_a_mark_is_told_when_it_is_crossed_and_not_again(place: Place,
         ("full", "The media volume is 100 % full", "warning"),
         ("ok", "The media volume is 50 % full", "info"),
     ]
+
+
+async def test_above_the_high_water_mark_what_nobody_was_sent_goes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "MEASURE", 0.01)
+    folder = place.data_dir / "media" / "renditions"
+    async with build.opened(place.settings, "core") as opened:
+        for name, hours in (("old", 2), ("new", 0)):
+            made = Rendition(name, name, "image", "p", name, "image/jpeg", 100, name, os.urandom(32))
+            await opened.ports.db.write(partial(renditions.add, made=made, facts=Facts("jpeg", "image/jpeg")))
+            await opened.ports.db.write(partial(_aged, name=name, hours=hours))
+            (folder / name).write_bytes(b"x")
+        for shares, left in (([0.5, 0.5], ["new", "old"]), ([0.1, 0.1], ["new"])):
+            rigged = Rigged(opened.ports.volume, iter(shares))
+            running = asyncio.create_task(Chores(replace(opened.ports, volume=cast(Volume, rigged)), opened.name).run())
+            await rigged.over.wait()
+            running.cancel()
+            await asyncio.wait({running})
+            assert sorted(path.name for path in folder.iterdir()) == left
+
+
+def _aged(tx: Tx, name: str, hours: int) -> None:
+    tx.run("UPDATE rendition SET spare_at = spare_at - :seconds WHERE id = :id", seconds=hours * 3601.0, id=name)
 
 
 class Refusing:

@@ -70,13 +70,18 @@ class Chores:
         await self._beat()
 
     async def _measure(self) -> None:
-        """Look at the room on the volume: whoever waits for some is woken, and a mark that is crossed is told."""
+        """Look at the room on the volume: whoever waits for some is woken, and a mark that is crossed is told.
+
+        While it is short, what was made and nobody has been sent goes first.
+        """
         seen = await room.look(self._ports, self._room)
         if seen.has_grown_since(self._room):
             await room.wake(self._ports)
         self._room = seen
         await self._beat()
         await room.tell(self._ports)
+        if seen.is_short:
+            await retention.evict(self._ports, 0)
 
     async def _look(self) -> None:
         await reconcile.report_strays(self._ports)

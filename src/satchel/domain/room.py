@@ -9,6 +9,8 @@ Level = Literal["ok", "high_water", "uploads_refused", "full", "read_only", "mis
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From all is well to nothing goes."""
 REFUSING = LEVELS.index("uploads_refused")
+SHORT: frozenset[Level] = frozenset({"high_water", "uploads_refused", "full"})
+"""Levels at which removing files helps."""
 STOPS: dict[Level, str] = {
     "ok": "",
     "high_water": "nothing stops yet",
@@ -43,7 +45,7 @@ def level(space: Sized, high_water: float, before: Level = "ok") -> Level:
     if not space.writable:
         return "read_only"
     now = _level(space, high_water)
-    if LEVELS.index(before) <= LEVELS.index(now) or before not in {"high_water", "uploads_refused", "full"}:
+    if LEVELS.index(before) <= LEVELS.index(now) or before not in SHORT:
         return now
     return min(before, _level(space, high_water, spare=True), key=LEVELS.index)
 

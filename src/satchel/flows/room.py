@@ -15,7 +15,7 @@ from satchel.db.callbacks import News
 from satchel.domain import room
 from satchel.domain.application import alerts, webhook_url
 from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE, Later, Situation
-from satchel.domain.room import LEVELS, REFUSING, STOPS, Level
+from satchel.domain.room import LEVELS, REFUSING, SHORT, STOPS, Level
 from satchel.flows import Ports
 
 log = structlog.get_logger("satchel.flows")
@@ -35,6 +35,11 @@ class Room:
     told: str
     free: int
     inodes_free: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether removing files would help."""
+        return self.level in SHORT
 
     def has_grown_since(self, before: "Room") -> bool:
         """Whether somebody who waits for room might find some now."""
