@@ -1,13 +1,13 @@
-"""What is in the database file itself, beside what statements see of it."""
+"""What is in the database file itself, beside what statements see of it, and what waiting for it costs."""
 
 import secrets
 from pathlib import Path
 
 import pytest
 
-from satchel.db import Tx, remotes, schema
+from satchel.db import Tx, lanes, remotes, schema
 from satchel.db.remotes import Remote
-from satchel.db.sqlite import Sqlite
+from satchel.db.sqlite import POLL, Sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -31,3 +31,23 @@ async def test_the_key_of_a_deleted_media_is_not_in_the_file_any_more(tmp_path: 
     await db.close()  # the last one out writes everything into the file itself
     data = path.read_bytes()
     assert [media_id for media_id, key in keys.items() if key.encode() in data] == ["m299"]
+
+
+async def test_notices_do_not_leave_others_looking_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = Sqlite(tmp_path / "satchel.db")
+    await schema.migrate(db)
+    looks = 0
+
+    def changed() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    monkeypatch.setattr(db, "_changed", changed)
+    for number in range(50):
+        await db.write(lambda tx, number=number: lanes.wake(tx, f"{number}", "k"))  # type: ignore[misc]
+        await db.wait(30.0)
+    looks = 0
+    await db.wait(0.3)
+    assert 1 <= looks <= 0.3 / POLL + 2
+    await db.close()

@@ -22,6 +22,8 @@ BUDGET = 50
 """Items after which a lane is given back, so that others get their turn."""
 FLOOR = 1.0
 """Longest wait for a notice, seconds: a lost one costs this much."""
+SOON = 0.01
+"""Longest wait, seconds, when a lane that was about to be claimed may have been one already, and another be due in its place."""
 BREATH = 0.5
 """Seconds of rest after the database did not answer."""
 GRACE = 30.0
@@ -118,8 +120,9 @@ class Worker:
                     if survey.suspects:
                         await self._run_alone(survey.suspects)
                         continue
+                    unsure = any(due and self._starting[name] for name, due in survey.due.items())
                     self._start_due(survey)
-                    await self._wait(survey.after)
+                    await self._wait(SOON if unsure else survey.after)
                 except Later as later:
                     log.warning("database_down", details=later.details)
                     await self._pause(BREATH)

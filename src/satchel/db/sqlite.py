@@ -105,6 +105,7 @@ class Sqlite:
         self._version = -1
         self._woken = False
         self._waiter: asyncio.Future[None] | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_forever, name="sqlite-writer", daemon=True)
@@ -149,7 +150,11 @@ class Sqlite:
         self._loop = asyncio.get_running_loop()
         self._waiter = self._loop.create_future()
         self._look(time.monotonic() + timeout)
-        await self._waiter
+        try:
+            await self._waiter
+        finally:
+            if self._next_look is not None:
+                self._next_look.cancel()
         self._woken = False
 
     def _look(self, deadline: float) -> None:
@@ -159,7 +164,7 @@ class Sqlite:
         if self._woken or self._changed() or time.monotonic() >= deadline:
             self._waiter.set_result(None)
         else:
-            self._loop.call_later(POLL, self._look, deadline)
+            self._next_look = self._loop.call_later(POLL, self._look, deadline)
 
     def _wake(self) -> None:
         self._woken = True
