@@ -1,5 +1,6 @@
 """What is in the database file itself, beside what statements see of it, and what waiting for it costs."""
 
+import asyncio
 import secrets
 from pathlib import Path
 
@@ -45,8 +46,10 @@ async def test_notices_do_not_leave_others_looking_for_the_same(tmp_path: Path, 
 
     monkeypatch.setattr(db, "_changed", changed)
     for number in range(50):
+        waiting = asyncio.create_task(db.wait(30.0))
+        await asyncio.sleep(0)  # it has begun
         await db.write(lambda tx, number=number: lanes.wake(tx, f"{number}", "k"))  # type: ignore[misc]
-        await db.wait(30.0)
+        await waiting
     looks = 0
     await db.wait(0.3)
     assert 1 <= looks <= 0.3 / POLL + 2
