@@ -8,6 +8,7 @@ from msgspec import Meta
 from .errors import invalid
 
 MediaType = Literal["image", "video", "audio", "document", "sticker"]
+Type = Literal["text", "template", "image", "video", "audio", "document", "sticker"]
 
 # \Z and not $: $ would let a line feed at the end pass
 Number = Annotated[str, Meta(pattern=r"\A[0-9]{7,15}\Z")]
@@ -42,7 +43,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     id: MessageId
     to: Number
     sender: Annotated[str, Meta(min_length=1, max_length=64)]
-    type: Literal["text", "template", "image", "video", "audio", "document", "sticker"]
+    type: Type
     text: str | None = None
     preview_url: bool | None = None
     template: dict[str, Any] | None = None

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import get_args
 
 import msgspec
 
 from .agenda import Ran
 from .clock import rfc3339
+from .envelope import Type
 from .errors import Refusal
 from .messages import Message
 from .mine import Mine
@@ -64,6 +66,8 @@ def match(given: list[str]) -> Match:
     for name, value in wanted:
         if name not in NAMES or not value:
             raise Refusal(400, "invalid_match", f"A match is one of {', '.join(NAMES)}, with its value: match=type=image.")
+        if name == "type" and value not in get_args(Type):
+            raise Refusal(400, "invalid_match", f"No message has the type {value!r}: use {', '.join(get_args(Type))}.")
     return lambda found: all(_fits(found, name, value) for name, value in wanted)
 
 

@@ -52,17 +52,22 @@ class Wire:
         async def checked(request: Request) -> Response:
             given = request.headers.get("authorization", "").encode("latin-1")
             fits = hmac.compare_digest(given, self._authorization)
-            self._note(refusing=not fits)
+            self._note(request, refusing=not fits)
             if not fits:
                 raise Refusal(401, "unauthorized", "The secret is missing or wrong: node and sandbox must be given the same one.")
             return await handler(request)
 
         return checked
 
-    def _note(self, refusing: bool) -> None:
+    def _note(self, request: Request, refusing: bool) -> None:
         """The node comes again and again: that it is refused is said once, and once that it is not any more."""
         if refusing and not self._refusing:
-            log.warning("the node is refused, its secret is missing or wrong: start both with the same one, see SATCHEL_UPSTREAM__SECRET")
+            peer = f"{request.client.host}:{request.client.port}" if request.client else "somewhere"
+            log.warning(
+                "a node that asks from %s is refused, its secret is missing or wrong: if it is to use this network, start both with "
+                "the same one, see SATCHEL_UPSTREAM__SECRET; else it was given this port by mistake",
+                peer,
+            )
         elif self._refusing and not refusing:
             log.info("the node's secret fits now")
         self._refusing = refusing

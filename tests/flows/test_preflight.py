@@ -55,7 +55,7 @@ async def test_credentials_that_go_to_any_host_are_a_warning(db: Database) -> No
 
 async def test_an_open_factory_door_is_told(db: Database) -> None:
     await access.first_admin(db, "Quay-Lantern-41", door=True)
-    assert "with secret, as On-Premises wanted at first, may set a password, once" in (await preflight.admin(db)).text
+    assert 'with the password "secret", as On-Premises wanted at first, may set a new one, once' in (await preflight.admin(db)).text
     await access.close_factory_door(db)
     assert "is refused" in (await preflight.admin(db)).text
 

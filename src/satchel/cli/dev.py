@@ -210,7 +210,7 @@ def _supervise(settings: Settings, options: Options, started: Started) -> None:
             supervisor.wait()
         except Stopped as stopped:
             if stopped.child is not None:
-                say.stop(f"{stopped} Everything else is stopped, too.", say.UNEXPECTED)
+                say.stop(f"{stopped} Everything else is stopped, too: start it again, nothing that was accepted is lost.", say.UNEXPECTED)
             click.echo(f"Stopping ({stopped}); everything is kept in {options.data_dir}.", err=True)
         finally:
             state.unlink(missing_ok=True)

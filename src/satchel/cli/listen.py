@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import rich_click as click
 
@@ -39,6 +40,10 @@ def listen(
     wanted = set((events or ",".join(KINDS)).split(","))
     if not wanted <= set(KINDS):
         raise click.UsageError(f"--events takes {', '.join(KINDS)}.")
+    if forward_to is not None and urlsplit(forward_to).scheme not in ("http", "https"):
+        raise click.UsageError(f"--forward-to takes an address such as http://127.0.0.1:8000/hook, not {forward_to}.")
+    if not as_json:
+        click.echo(f"Following callbacks{f', each goes to {forward_to}' if forward_to else ''}. Ctrl-C ends it.", err=True)
     end = None if until is None else time.monotonic() + quantities.duration(until)
     while end is None or time.monotonic() < end:
         left = 20.0 if end is None else max(0.0, min(20.0, end - time.monotonic()))
@@ -67,4 +72,5 @@ def _forwarded(one: dict[str, Any], url: str) -> str:
     except urllib.error.HTTPError as error:
         return str(error.code)
     except (OSError, ValueError) as error:
-        return f"no answer ({error})"
+        reason = getattr(error, "reason", error)
+        return f"no answer ({getattr(reason, 'strerror', None) or reason})"

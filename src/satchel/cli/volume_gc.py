@@ -134,12 +134,13 @@ def _chosen(plan: Plan, rule: Rule) -> int:
 
 def lines(plan: Plan, rule: Rule) -> Iterator[str]:
     """What people see."""
-    yield f"{what(rule):<56} {'files':>11} {'size':>11} {'oldest':>8} {'phones':>9}   effect on phones"
+    wide = max(map(len, CLASSES.values()))
+    yield f"{what(rule):<{wide + 8}} {'files':>11} {'size':>11} {'oldest':>8} {'phones':>9}   effect on phones"
     for name, share in plan.shares.items():
         box = "x" if name in rule.classes else " "
         oldest = "" if share.oldest_net is None else f"{(plan.now_net - share.oldest_net) / DAY:,.0f} d"
         files, bytes_, phones = f"{share.files:,}", shown_size(share.bytes), f"{share.phones:,}"
-        yield f" [{box}] {name}  {CLASSES[name]:<48} {files:>11} {bytes_:>11} {oldest:>8} {phones:>9}   {EFFECTS[name]}"
+        yield f" [{box}] {name}  {CLASSES[name]:<{wide}} {files:>11} {bytes_:>11} {oldest:>8} {phones:>9}   {EFFECTS[name]}"
     freed = sum(share.bytes for name, share in plan.shares.items() if name in rule.classes)
     yield f"{', '.join(rule.classes) or 'nothing'} chosen: frees {shown_size(freed)}, {_chosen(plan, rule):,} media"
     if not plan.asked:

@@ -11,6 +11,7 @@ from satchel.cli import say
 from satchel.cli.options import json_option
 from satchel.cli.target import client_options
 from satchel.domain import quantities
+from satchel.domain.answers import in_words
 
 if TYPE_CHECKING:
     from satchel.client import Client
@@ -64,7 +65,7 @@ def show(client: "Client", callback_id: str, as_json: bool) -> None:
         return
     click.echo(f"{_line(one)}\n{one['body']}")
     for attempt in one["attempts"]:
-        click.echo(f"  attempt {attempt['n']}  {attempt['at']}  {attempt['result']}  {attempt['ms']} ms")
+        click.echo(f"  attempt {attempt['n']}  {attempt['at']}  {in_words(attempt['result'])}  {attempt['ms']} ms")
         if attempt.get("answer"):
             click.echo(f"             answered: {attempt['answer']}")
 
@@ -101,7 +102,7 @@ def test(client: "Client", wait: str, as_json: bool) -> None:
         say.json(one)
     result = one["attempts"][-1]["result"] if one["attempts"] else ""
     if result != "200":
-        met = f"was answered with {result}" if result.isdigit() else f"found nobody ({result})"
+        met = f"was answered with {result}" if result.isdigit() else f"reached nobody at the webhook's address ({in_words(result)})"
         answered = met if result else f"had no answer within {wait}"
         say.stop(f"The callback {made} {answered}: only HTTP 200 counts. It waits now, and is tried again.", say.UNREACHABLE)
     if not as_json:

@@ -73,6 +73,9 @@ def why(url: str, error: Exception) -> str:
         return f"The certificate of {url} is not trusted ({error.verify_message}): name the PEM file of its CA in SATCHEL_CA."
     if isinstance(error, ssl.SSLError):
         return f"{url} does not speak TLS as it should ({error.reason}): is the node there started with https?"
-    return (
-        f"{url} does not answer as it should ({type(error).__name__}): is the node running there, and with http or https as in the address?"
-    )
+    if isinstance(error, ConnectionRefusedError):
+        return f"Nobody listens at {url}: start the node there, or set SATCHEL_URL to where it is."
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
+        return f"{url} hung up without an answer: is it a node, and with http or https as in the address?"
+    said = getattr(error, "strerror", None) or type(error).__name__
+    return f"{url} does not answer as it should ({said}): is the node running there, and with http or https as in the address?"

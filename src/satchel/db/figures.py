@@ -24,9 +24,13 @@ class Queue:
     first: str | None = None
 
 
-def queue(tx: Tx, table: Table) -> Queue:
-    """What waits in a table whose rows are items of lanes. Rows are numbered in the order in which they came."""
-    row = tx.one(f"SELECT count(*), min(seq) FROM (SELECT seq FROM {table} WHERE state = 'waiting' LIMIT {MOST}) AS counted")
+def queue(tx: Tx, table: Table, direction: Literal["in", "out"] | None = None) -> Queue:
+    """What waits in a table whose rows are items of lanes. Rows are numbered in the order in which they came.
+
+    `direction`: of messages, only those that are received or sent.
+    """
+    which = f"state = 'waiting' AND direction = '{direction}'" if direction else "state = 'waiting'"
+    row = tx.one(f"SELECT count(*), min(seq) FROM (SELECT seq FROM {table} WHERE {which} LIMIT {MOST}) AS counted")
     waiting, first = row or (0, None)
     born = tx.one(f"SELECT :now - {BORN[table]}, id FROM {table} WHERE seq = :seq", seq=first) if first is not None else None
     return Queue(waiting, max(0.0, born[0]), born[1]) if born else Queue(waiting, 0.0)

@@ -22,7 +22,7 @@ EFFECTS = {
     "B": "none until the copy expires",
     "C": 'may see "unavailable"',
     "D": "none",
-    "E": "none; the integration may still GET it",
+    "E": "none; the integration can no longer GET it",
 }
 HARMLESS = ("A", "B", "D")
 """What a command deletes unless it is told more."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from satchel.domain.answers import in_words
 from satchel.egress.fetching import Credentials, Fetched, fetch
 from satchel.egress.guard import Guard
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 TIMEOUT, CONNECT = 15.0, 5.0
 FOR_EXCERPT, EXCERPT = 1.0, 300
 """Seconds for a whole attempt, and for its connection alone."""
-SILENT = {
-    "ClientConnectorDNSError": "its name does not resolve",
-    "ClientConnectorError": "nobody listens there",
-    "ClientConnectorCertificateError": "its certificate is not trusted",
-    "TimeoutError": "it does not answer in time",
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class Answer:
         """How it went, for people."""
         if self.came:
             return f"it answers with {self.result} within {self.ms} ms"
-        return SILENT.get(self.result, f"it does not answer as it should, {self.result}")
+        return in_words(self.result)
 
 
 class Egress:

@@ -138,12 +138,13 @@ async def messages(db: Database) -> Finding:
     """How many accepted messages have not gone out, since when, and why the oldest has not."""
 
     def look(tx: Tx) -> tuple[figures.Queue, str | None]:
-        queue = figures.queue(tx, "message")
+        queue = figures.queue(tx, "message", "out")
         return queue, message_listing.held(tx, queue.first).why if queue.first else None
 
     waiting, why = await db.read(look)
     if not waiting.waiting:
-        return Finding("ok", "none waits to be sent")
+        received = await db.read(lambda tx: figures.queue(tx, "message", "in"))
+        return Finding("ok", f"none waits to be sent{_received(received)}")
     since = datetime.fromtimestamp(time.time() - waiting.oldest, UTC)
     some = f"{waiting.waiting} wait to be sent" if waiting.waiting > 1 else "one waits to be sent"
     text = f"{some}, {'the oldest ' if waiting.waiting > 1 else ''}since {since:%Y-%m-%dT%H:%M:%SZ}"
@@ -151,6 +152,10 @@ async def messages(db: Database) -> Finding:
     if waiting.oldest < LONG_WAIT:
         return Finding("ok", text)
     return Finding("warning", f"{text}: see upstream and volume here, and the log of Coreapp")
+
+
+def _received(queue: figures.Queue) -> str:
+    return f"; {queue.waiting} received {'wait' if queue.waiting > 1 else 'waits'} to be fetched and told" if queue.waiting else ""
 
 
 async def providers(db: Database) -> Finding:
@@ -176,14 +181,14 @@ async def admin(db: Database) -> Finding:
         return Finding("problem", "there is no administrator: satchel serve makes one at its first start (SATCHEL_ADMIN_PASSWORD)")
     if any([await access.fits(known, password) for password in ("", FACTORY_PASSWORD)]):
         return Finding(
-            "problem", "the administrator's password is empty, or secret as at first on On-Premises: run satchel user passwd admin"
+            "problem", 'the administrator\'s password is empty, or "secret" as at first on On-Premises: run satchel user passwd admin'
         )
     if await db.read(lambda tx: settings.get(tx, settings.FACTORY_DOOR)) is not None:
         return Finding(
             "ok",
-            "there is one; who logs in as admin with secret, as On-Premises wanted at first, may set a password, once",
+            'there is one. Whoever logs in as admin with the password "secret", as On-Premises wanted at first, may set a new one, once',
         )
-    return Finding("ok", "there is one, and secret, the first password of On-Premises, is refused")
+    return Finding("ok", 'there is one, and "secret", the first password of On-Premises, is refused')
 
 
 async def password() -> Finding:

@@ -15,6 +15,8 @@ from satchel.testing.report import webhook_in_vain
 from satchel.testing.server import Server
 
 TIMEOUT = 5.0
+KINDS = ("statuses", "messages", "media_items", "services", "errors")
+"""What callbacks carry."""
 """Seconds that tests wait, unless they say otherwise."""
 PATIENCE, LOOK = 30.0, 0.02
 
@@ -128,6 +130,8 @@ class Expected:
     """A callback that is waited for."""
 
     def __init__(self, world: World, kind: str, fields: dict[str, Any], timeout: float) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"No callback has {kind!r}: expect {', '.join(KINDS)}.")
         self._world, self.kind, self.fields, self._timeout = world, kind, fields, timeout
         self._after, self._found = len(world.webhooks), None
 

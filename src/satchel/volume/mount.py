@@ -70,8 +70,8 @@ class Mount:
             self._roomy_until = 0.0
             raise Fault(
                 VOLUME_FULL,
-                f"The media volume is {room.told(space)}: {shown_size(size)} do not fit, since {shown_size(bytes_)} are kept in "
-                f"reserve. To go on, {room.REMEDY} (satchel volume df shows what fills it).",
+                f"The media volume is {room.told(space)}: {shown_size(size) if size > 1 else 'what is to be written'} does not fit, since "
+                f"{shown_size(bytes_)} are kept in reserve. To go on, {room.REMEDY} (satchel volume df shows what fills it).",
             )
         self._roomy_until = time.monotonic() + LOOK_AGAIN if space.free - bytes_ > PLENTY else 0.0
 
