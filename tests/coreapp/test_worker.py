@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -33,7 +34,7 @@ class Work:
     def __init__(self, kind: str, risky: bool, go_on: asyncio.Event | None = None) -> None:
         self.kind, self.risky, self._go_on = kind, risky, go_on
         self.done: set[str] = set()
-        self.finished = asyncio.Event()
+        self.begun, self.finished = asyncio.Event(), asyncio.Event()
 
     def begins(self, tx: Tx, item: Item) -> None:
         pass
@@ -42,6 +43,7 @@ class Work:
         return None if lane in self.done else Item(lane)
 
     async def work(self, item: Item, lease: Lease) -> Settle:
+        self.begun.set()
         if self._go_on is not None:
             await self._go_on.wait()
 
@@ -172,3 +174,27 @@ async def test_after_a_lost_lease_what_was_left_outside_is_looked_after(db: Data
     worker.stop()
     await task
     assert (work.lost, work.done) == ("in:1", set())
+
+
+async def test_while_a_suspect_is_run_alone_what_only_waits_for_others_goes_on(db: Database) -> None:
+    go_on = asyncio.Event()
+    suspect, plain, waiting = Work("suspect", True, go_on), Work("plain", True), Work("waiting", False)
+
+    def wake(tx: Tx) -> None:
+        lanes.wake(tx, "suspect:1", "suspect")
+        tx.run("UPDATE lane SET claims = 2 WHERE name = 'suspect:1'")
+
+    await db.write(wake)
+    worker = Worker(db, [suspect, plain, waiting], "test.core.0", 30.0)
+    task = asyncio.create_task(worker.run())
+    await suspect.begun.wait()
+    for n in range(3):
+        for work in (plain, waiting):
+            await db.write(partial(lanes.wake, name=f"{work.kind}:{n}", kind=work.kind))
+        await asyncio.wait_for(waiting.finished.wait(), 5)
+        waiting.finished.clear()
+    assert not plain.done
+    go_on.set()
+    await asyncio.gather(suspect.finished.wait(), plain.finished.wait())
+    worker.stop()
+    await task

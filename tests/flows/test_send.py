@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from satchel.db import Tx, messages
+from satchel.db import Tx, messages, renditions
 from satchel.db import media as media_rows
 from satchel.domain.errors import MEDIA_CHANGED, MEDIA_UNREADABLE, VOLUME_FULL, Fault, Later
 from satchel.domain.limits import ENCRYPTED_BYTES, GIVE_UP_SENDING, WAIT_FOR_ROOM
@@ -137,6 +137,28 @@ async def test_p09_a_picture_without_metadata_goes_out_as_the_file_it_is(ports: 
     assert isinstance(rendition, Rendition)
     assert (rendition.file, rendition.sha256, rendition.mime) == (None, bare.sha256, "image/jpeg")
     assert list((place.data_dir / "media" / "renditions").iterdir()) == []
+
+
+async def copied(ports: Ports, photo: Path) -> tuple[Media, Rendition]:
+    """A picture without metadata of which an earlier version had made a file of its own, which is gone."""
+    bare = await upload(ports, jpeg.strip(photo.read_bytes()), "image/jpeg")
+    made = await prepare.ensure(ports, bare, "image", Timeline("test"))
+    assert isinstance(made, Rendition)
+    await ports.db.write(lambda tx: tx.run("UPDATE rendition SET file = id, spare_at = :now WHERE id = :id", id=made.id))
+    return bare, replace(made, file=made.id)
+
+
+async def test_a_lost_copy_of_a_picture_without_metadata_is_the_picture_itself_from_then_on(ports: Ports, photo: Path) -> None:
+    bare, lost = await copied(ports, photo)
+    again = await prepare.ensure(ports, bare, "image", Timeline("test"))
+    assert again == await prepare.ensure(ports, bare, "image", Timeline("test")) == replace(lost, file=None)
+    assert await ports.db.read(lambda tx: renditions.by_id(tx, lost.id)) == again
+    assert await ports.db.read(lambda tx: renditions.spares(tx, before=time.time() + 60)) == []
+
+
+async def test_phones_get_a_picture_without_metadata_whose_copy_is_lost(ports: Ports, photo: Path) -> None:
+    bare, lost = await copied(ports, photo)
+    assert await prepare.restore(ports, lost, bare) == replace(lost, file=None)
 
 
 async def test_a_rendition_removed_by_hand_is_made_again_under_the_same_key(ports: Ports, photo: Path) -> None:

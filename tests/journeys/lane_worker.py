@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import uvloop
+
 from satchel import build, observe
 from satchel.coreapp.leases import Lease
 from satchel.coreapp.worker import Worker
@@ -102,4 +104,4 @@ async def main(data_dir: Path) -> None:
 if __name__ == "__main__":
     observe.set_up()
     lanes.LAST_CLAIM = int(os.environ.get("SATCHEL_TEST_LAST_CLAIM", lanes.LAST_CLAIM))
-    asyncio.run(main(Path(sys.argv[1])))
+    uvloop.run(main(Path(sys.argv[1])))  # as Coreapp: asyncio's own loop may miss a signal while many threads wake it

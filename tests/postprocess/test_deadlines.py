@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from satchel.postprocess.deadlines import Deadlines
 
 
@@ -34,3 +36,16 @@ def test_one_thread_keeps_them_all() -> None:
         with deadlines.within(0.01, call):
             assert late.wait(30)
     assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_a_thread_that_could_not_be_started_is_started_with_the_next_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    deadlines, called, blamed = Deadlines(), threading.Event(), threading.Event()
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(threading.Thread, "start", refuse)
+        deadlines.within(0.01, blamed.set).__enter__()
+    with deadlines.within(0.02, called.set):
+        assert called.wait(5)
+    assert not blamed.is_set()

@@ -88,7 +88,8 @@ class _Survey:
 class Worker:
     """`name`: of this instance, the same over restarts; `kinds`: the lanes it runs.
 
-    A lane whose workers died again and again may be a victim of its neighbours: from its third claim on it is run while nothing else is.
+    A lane whose workers died again and again may be a victim of its neighbours: from its third claim on it is run while nothing else is
+    that could end a worker.
     """
 
     def __init__(self, db: Database, kinds: list[Kind], name: str, ttl: float) -> None:
@@ -102,6 +103,7 @@ class Worker:
         self._turns = {kind.kind: asyncio.Lock() for kind in kinds}
         self._survived: list[str] = []
         self._clearing = False
+        self._alone: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -117,9 +119,8 @@ class Worker:
                 try:
                     await self._forgive()
                     survey = await self._db.read(self._look_around)
-                    if survey.suspects:
-                        await self._run_alone(survey.suspects)
-                        continue
+                    if survey.suspects and self._alone is None:
+                        self._start_alone(survey.suspects)
                     unsure = any(due and self._starting[name] for name, due in survey.due.items())
                     self._start_due(survey)
                     await self._wait(SOON if unsure else survey.after)
@@ -129,6 +130,8 @@ class Worker:
             await self._leave()
         finally:
             keeper.cancel()
+            if self._alone is not None:
+                self._alone.cancel()
 
     async def _leave(self) -> None:
         """Let the heads in work come to their end; those that do not are handed back, and did not kill anybody."""
@@ -168,6 +171,14 @@ class Worker:
         """How many more lanes of a kind may be started."""
         free = max(0, kind.slots - len(self._running[kind.kind]))
         return min(free, kind.room(tx)) if free and kind.room else free
+
+    def _start_alone(self, kinds: list[Kind]) -> None:
+        """Until it is over no lane is started whose item could end us, too; those that only wait for others are."""
+        self._alone = asyncio.create_task(self._run_alone(kinds))
+        self._alone.add_done_callback(self._alone_over)
+
+    def _alone_over(self, task: asyncio.Task[None]) -> None:
+        self._alone = None
 
     async def _run_alone(self, kinds: list[Kind]) -> None:
         """Run lanes that may kill their worker, one at a time, while nothing else is in work here that could.
@@ -216,6 +227,8 @@ class Worker:
         """A slot for each lane that is due, but for those that are about to be claimed."""
         self._full = survey.full
         for kind in self._kinds:
+            if kind.risky and self._alone is not None:
+                continue
             for _ in range(survey.due[kind.kind] - self._starting[kind.kind]):
                 self._starting[kind.kind] += 1
                 self._start(kind, self._run_slot(kind))
@@ -223,7 +236,7 @@ class Worker:
     async def _wait(self, after: float) -> None:
         notice = asyncio.create_task(self._db.wait(min(FLOOR, max(0.0, after))))
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({notice, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({notice, stopping, self._alone or stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if notice.done():
             notice.result()

@@ -58,9 +58,10 @@ def add(tx: Tx, made: Rendition | Refusal, facts: Facts) -> Rendition | Refusal:
     return stands
 
 
-def move(tx: Tx, rendition: Rendition, file: str) -> bool:
-    """The same bytes lie in another file now, since the old one is lost; False when somebody was first."""
-    statement = "UPDATE rendition SET file = :file WHERE id = :id AND file = :old_file"
+def move(tx: Tx, rendition: Rendition, file: str | None) -> bool:
+    """The same bytes lie in another file now, or in the media itself (None), since the old one is lost; False when somebody was first."""
+    spare = "" if file is not None else ", spare_at = NULL"
+    statement = f"UPDATE rendition SET file = :file{spare} WHERE id = :id AND file = :old_file"
     return tx.run(statement, file=file, id=rendition.id, old_file=rendition.file) == 1
 
 

@@ -67,7 +67,7 @@ async def restore(ports: Ports, known: Rendition, media: Media) -> Rendition:
     if await stands(ports, known):
         return known
     made, _ = await _make(ports, media, known.media_type, Timeline(ports.host), lengthy=True)
-    if not isinstance(made, Rendition) or made.file is None:
+    if not isinstance(made, Rendition):
         raise _not_again(media)
     if (restored := await _restored(ports, known, made, media)) is not None:
         return restored
@@ -210,7 +210,7 @@ async def _restored(ports: Ports, known: Rendition, made: Rendition, media: Medi
     if made.sha256 != known.sha256:
         await _discard(ports, made)
         raise _not_again(media)
-    moved = await _published(ports, made, lambda tx: renditions.move(tx, known, made.file or ""))
+    moved = await _published(ports, made, lambda tx: renditions.move(tx, known, made.file))
     return replace(known, file=made.file) if moved else None
 
 

@@ -29,11 +29,11 @@ class Deadlines:
     def within(self, seconds: float, call: Callable[[], None]) -> Iterator[None]:
         """Call `call` in the thread if the block has not ended by then; never after it has. It must be quick."""
         deadline = _Deadline(time.monotonic() + seconds, next(self._numbers), call)
-        with self._changed:
-            heapq.heappush(self._waiting, deadline)
-            if self._waiting[0] is deadline:
-                self._hurry()
         try:
+            with self._changed:
+                heapq.heappush(self._waiting, deadline)
+                if self._thread is None or self._waiting[0] is deadline:
+                    self._hurry()
             yield
         finally:
             with self._changed:
@@ -42,8 +42,9 @@ class Deadlines:
     def _hurry(self) -> None:
         """The next deadline is nearer than the thread knows."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+            thread.start()  # where there may be no more threads now, the next job tries again
+            self._thread = thread
         else:
             self._changed.notify()
 
