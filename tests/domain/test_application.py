@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from satchel.domain.application import DEFAULTS, alerts, merged, shown
+from satchel.domain.application import DEFAULTS, alerts, merged, shown, strangers
 from satchel.domain.errors import PARAMETER_INVALID, Fault
 from satchel.domain.statuses import wanted
 
@@ -180,3 +180,13 @@ def test_p17_alerts_are_off_until_they_are_switched_on() -> None:
     assert alerts(merged(on, {"webhooks": {"alerts": None}})) is False
     with pytest.raises(Fault, match="alerts must be true or false"):
         merged({}, {"webhooks": {"alerts": "yes"}})
+
+
+def test_keys_that_nothing_knows_are_named_with_their_section_and_no_value() -> None:
+    patch = {
+        "webhoks": {"url": "x"},
+        "webhooks": {"ulr": "secret", "message": {"snt": True, "read": True}, "url": None},
+        "sent_status": True,
+    }
+    assert strangers(patch) == ["webhoks", "webhooks.ulr", "webhooks.message.snt"]
+    assert strangers(shown({})) == [] and strangers([1]) == []

@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "garbagecollector_enable": {"messages": False, "media": False},
     "db_garbagecollector_enable": False,
 }
+KNOWN: dict[str, Any] = {**DEFAULTS, "webhooks": {**DEFAULTS["webhooks"], "url": None, "secret": None}}
+"""Every key, in the sections where they stand."""
 HIDDEN = "********"
 
 
@@ -52,6 +54,17 @@ def merged(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
     result["webhooks"] = {**chosen, "message": message}
     _take(result, {"sent_status": message.get("sent")}, "sent_status", _boolean)
     return result
+
+
+def strangers(patch: Any, known: Any = None, inside: str = "") -> list[str]:
+    """Keys of a PATCH that nothing knows, with their sections, such as `webhooks.ulr`; the first ten, shortened."""
+    known = KNOWN if known is None else known
+    if not isinstance(patch, dict) or not isinstance(known, dict):
+        return []
+    found = [f"{inside}{key[:40]}" for key in patch if key not in known]
+    for key in known:
+        found += strangers(patch.get(key), known[key] or {}, f"{inside}{key}.") if isinstance(known[key], dict) else []
+    return found[:10]
 
 
 def collects(stored: dict[str, Any], what: str) -> bool:

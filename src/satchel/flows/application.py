@@ -1,8 +1,11 @@
 """Changing the application settings: one change at a time over all hosts."""
 
-from satchel.db import Database, Tx, endpoints, settings
-from satchel.domain.application import merged, webhook_url
+import structlog
 
+from satchel.db import Database, Tx, endpoints, settings
+from satchel.domain.application import merged, strangers, webhook_url
+
+log = structlog.get_logger("satchel.flows")
 LOCK = 7_282_436
 
 
@@ -18,6 +21,8 @@ async def change(db: Database, patch: object, by: str) -> None:
             endpoints.worked(tx)  # that nobody answered says nothing of the new address
 
     await db.write(apply)
+    if unknown := strangers(patch):
+        log.warning("settings_ignored", keys=unknown, details="No setting has these names, so nothing was changed by them; see docs.")
 
 
 async def reset(db: Database, by: str) -> None:
