@@ -141,16 +141,16 @@ async def test_a_lane_that_its_worker_lets_go_of_is_run_by_the_next(db: Database
             self.times += 1
 
             def settle(tx: Tx) -> bool:
-                lanes.hand_over(tx, lease.lane.name, "film")
+                lanes.hand_over(tx, lease.lane.name, "convert")
                 return True
 
             return Settlement(settle, lambda tx: None, lets_go=True)
 
-    passing, film = Passing("prep", True), Work("film", True)
+    passing, convert = Passing("prep", True), Work("convert", True)
     await db.write(lambda tx: lanes.wake(tx, "prep:1", "prep"))
-    worker = Worker(db, [passing, film], "test.core.0", 30.0)
+    worker = Worker(db, [passing, convert], "test.core.0", 30.0)
     task = asyncio.create_task(worker.run())
-    await film.finished.wait()
+    await convert.finished.wait()
     assert (passing.times, passing.done) == (1, set())
     worker.stop()
     await task

@@ -1,6 +1,6 @@
 """Runs lanes step by step, as the worker does: what is tested is when a step comes, so each is a call of its own."""
 
-from satchel.coreapp.kinds import Downloads, Films, Inbound, Links, Messages, Preparations
+from satchel.coreapp.kinds import Conversions, Downloads, Inbound, Links, Messages, Preparations
 from satchel.coreapp.worker import Kind
 from satchel.db import Tx, lanes
 from satchel.db.lanes import Claimed
@@ -40,7 +40,7 @@ class Lane:
 
 async def claim(ports: Ports, name: str) -> Lane | None:
     """The lane that is due first of the kind `name`, or None."""
-    known: tuple[Kind, ...] = (Messages(ports), Preparations(ports), Films(ports), Links(ports), Inbound(ports), Downloads(ports))
+    known: tuple[Kind, ...] = (Messages(ports), Preparations(ports), Conversions(ports), Links(ports), Inbound(ports), Downloads(ports))
     kinds = {kind.kind: kind for kind in known}
     kind = kinds[name]
 

@@ -71,7 +71,7 @@ async def held(node: Ports, message_id: str) -> Held:
 
 async def claim_and_run(node: Ports) -> bool:
     """Run whatever is due, one item."""
-    for kind in ("link", "prep", "film", "msg"):
+    for kind in ("link", "prep", "convert", "msg"):
         if (lane := await claim(node, kind)) is not None:
             await lane.run()
             return True

@@ -89,7 +89,7 @@ async def test_what_takes_long_leaves_its_slot_to_the_others_and_goes_on_among_i
     await later(node, 301)
     await (await due(node, "msg")).run()
     assert await state(node, message) == "waiting"  # its time has not begun
-    await (await due(node, "film")).run()
+    await (await due(node, "convert")).run()
     while await claim_and_run(node):
         pass
     assert sorted(envelope.message.to for envelope in network.sent) == NUMBERS[:2]

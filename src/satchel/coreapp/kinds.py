@@ -62,7 +62,7 @@ class Messages(_Lanes):
 
 
 class Preparations(_Lanes):
-    """Bytes to be made ready, looked into first: what takes long is left to `Films`. `slots`: as many as keep the children busy."""
+    """Bytes to be made ready, looked into first: what takes long is left to `Conversions`. `slots`: as many as keep the children busy."""
 
     kind = preps.PREP
     risky = True
@@ -89,10 +89,10 @@ class Preparations(_Lanes):
         return parking.hopeless(self._ports, item, _deadly(item, "Preparing this media"))
 
 
-class Films(Preparations):
+class Conversions(Preparations):
     """Sound and film to be encoded anew, which takes seconds to minutes each. `slots`: as many as there are children for it."""
 
-    kind = preps.FILM
+    kind = preps.CONVERT
     _lengthy = True
 
 

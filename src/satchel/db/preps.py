@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from satchel.db import Row, Tx, lanes, steps
+from satchel.db import Row, Tx, bound, lanes, steps
+from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE, VOLUME_UNREADABLE
 from satchel.domain.limits import HOUR
 from satchel.domain.messages import server_of
 from satchel.domain.steps import Step
 
-PREP, FILM, LINK = "prep", "film", "link"
+PREP, CONVERT, LINK = "prep", "convert", "link"
 """Kinds of lane: bytes to be made ready as a media type; those of them for which that takes long; a link to be fetched."""
-ROOMLESS = '{"slug":"volume-%'
-"""How `why` begins where the volume is full, read-only, unreadable or not there."""
+OF_THE_VOLUME = tuple(one.slug for one in (VOLUME_FULL, VOLUME_NOT_WRITABLE, VOLUME_MISSING, VOLUME_UNREADABLE))
+"""Why a preparation was put off where it goes on as soon as the volume is well."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def begin(tx: Tx, prep_id: str) -> None:
 
 def queue_again(tx: Tx, lane: str, prep_id: str) -> bool:
     """It takes long, and waits for its turn among its like: its lane, which is ours, becomes one of theirs. False when it had ended."""
-    lanes.hand_over(tx, lane, FILM)
+    lanes.hand_over(tx, lane, CONVERT)
     return tx.run("UPDATE prep SET begun = NULL, not_before = NULL WHERE id = :id AND outcome IS NULL", id=prep_id) == 1
 
 
@@ -182,11 +183,12 @@ def again(tx: Tx, prep_id: str, after: float, why: Said, done: Sequence[Step], a
     """Another try in `after` seconds; False when it had ended. `anew`: it was not put off for this reason before."""
     return (
         tx.run(
-            "UPDATE prep SET attempts = attempts + 1, not_before = :now + :after, why = :why, steps = :steps, "
+            "UPDATE prep SET attempts = attempts + 1, not_before = :now + :after, why = :why, why_slug = :slug, steps = :steps, "
             f"troubled = {':now' if anew else 'coalesce(troubled, :now)'} WHERE id = :id AND outcome IS NULL",
             id=prep_id,
             after=after,
             why=_json(why),
+            slug=why.slug,
             steps=steps.encoded(done),
         )
         == 1
@@ -195,17 +197,19 @@ def again(tx: Tx, prep_id: str, after: float, why: Said, done: Sequence[Step], a
 
 def roomless(tx: Tx, limit: int) -> list[str]:
     """Lanes of open preparations that the volume put off, and that are not due yet; those that have waited longest first."""
+    listed, values = bound(OF_THE_VOLUME)
     rows = tx.all(
-        "SELECT lane FROM prep WHERE outcome IS NULL AND not_before > :now AND why LIKE :sign ORDER BY seq LIMIT :limit",
-        sign=ROOMLESS,
+        f"SELECT lane FROM prep WHERE outcome IS NULL AND not_before > :now AND why_slug IN ({listed}) ORDER BY seq LIMIT :limit",
         limit=limit,
+        **values,
     )
     return [row[0] for row in rows]
 
 
 def waiting_for_room(tx: Tx) -> int:
     """How many open preparations the volume put off."""
-    row = tx.one("SELECT count(*) FROM prep WHERE outcome IS NULL AND why LIKE :sign", sign=ROOMLESS)
+    listed, values = bound(OF_THE_VOLUME)
+    row = tx.one(f"SELECT count(*) FROM prep WHERE outcome IS NULL AND why_slug IN ({listed})", **values)
     return 0 if row is None else int(row[0])
 
 
