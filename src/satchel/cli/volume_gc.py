@@ -18,13 +18,12 @@ from satchel.cli import say
 from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
 from satchel.coreapp.leases import Leases
-from satchel.db import gc_runs
 from satchel.db import retention as rows
 from satchel.domain.errors import CLEAN_UP_RUNNING, VOLUME_NOT_WRITABLE, Fault
 from satchel.domain.limits import DAY
 from satchel.domain.quantities import duration, listed, shown_duration, shown_size, size
 from satchel.domain.retention import CLASSES, EFFECTS, HARMLESS, Rule
-from satchel.flows import LeaseLost, Ports, retention
+from satchel.flows import LeaseLost, Ports, gc_runs, retention
 from satchel.flows.retention import Deleted, Judged, Plan
 from satchel.settings import Settings, load
 
@@ -113,10 +112,8 @@ async def _plan(settings: Settings, rule: Rule, manner: Manner) -> Plan:
 
 async def _clean(settings: Settings, rule: Rule) -> Deleted:
     """What may go by now: everything is judged anew."""
-    async with build.at_work(settings) as ports, Leases(ports.db, settings.coreapp.lease_ttl).alone(gc_runs.LANE, gc_runs.KIND) as lease:
-        if lease is None:
-            raise Fault(CLEAN_UP_RUNNING, "Another clean-up is running: wait until it has ended, then run this again.")
-        return await retention.clean(ports, rule, lease)
+    async with build.at_work(settings) as ports:
+        return await gc_runs.by_hand(ports, rule, Leases(ports.db, settings.coreapp.lease_ttl).alone)
 
 
 def _agreed(manner: Manner) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -13,10 +15,12 @@ from satchel.db import gc_runs as rows
 from satchel.db.callbacks import News
 from satchel.db.gc_runs import Waiting, What
 from satchel.domain.application import collects, webhook_url
-from satchel.domain.errors import CORE_AWAY, DATABASE_DOWN, Fault, Later
+from satchel.domain.errors import CLEAN_UP_RUNNING, CORE_AWAY, DATABASE_DOWN, Fault, Later
 from satchel.domain.hosts import node_of
 from satchel.domain.limits import DAY
+from satchel.domain.retention import Rule
 from satchel.flows import Lease, Ports, Settle, retention
+from satchel.flows.retention import Deleted
 from satchel.observe import metrics
 
 log = structlog.get_logger("satchel.flows")
@@ -25,6 +29,8 @@ NIGHTLY = "gc_nightly"
 """The setting that holds, for each kind, the mark at which it last ran by itself; wall time."""
 MOST_TRIES = 5
 KINDS: tuple[What, What] = ("media", "messages")
+Alone = Callable[[str, str], AbstractAsyncContextManager[Lease | None]]
+"""Holds a lane of a kind for work that is none of its items; None while somebody else has it."""
 
 
 async def ask(db: Database, what: What, by: str) -> None:
@@ -83,6 +89,18 @@ async def work(ports: Ports, item: Waiting, lease: Lease) -> Settle:
             raise
         return ended(ports, item, later.details)
     return ended(ports, item)
+
+
+async def by_hand(ports: Ports, rule: Rule, alone: Alone) -> Deleted:
+    """Delete what a rule says now, as a person asks who waits for the end of it: no row, no callback.
+
+    Raises `Fault(CLEAN_UP_RUNNING)` while another run is at work, `LeaseLost` when this one stood still for too long, and what
+    `retention.clean` raises.
+    """
+    async with alone(rows.LANE, rows.KIND) as lease:
+        if lease is None:
+            raise Fault(CLEAN_UP_RUNNING, "Another clean-up is running: wait until it has ended, then run this again.")
+        return await retention.clean(ports, rule, lease)
 
 
 def broken(ports: Ports, item: Waiting) -> Settle:

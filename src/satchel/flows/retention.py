@@ -151,8 +151,8 @@ async def plan(ports: Ports, rule: Rule, tell: Callable[[Judged], None] = lambda
     return result
 
 
-async def clean(ports: Ports, rule: Rule, lease: Lease, run: str | None = None, tell: Callable[[int], None] = lambda done: None) -> Deleted:
-    """Delete what the rule says. `run`: the gc_run that counts it; `tell`: called with how many are gone so far.
+async def clean(ports: Ports, rule: Rule, lease: Lease, run: str | None = None) -> Deleted:
+    """Delete what the rule says. `run`: the gc_run that counts it.
 
     Raises `Later` where the volume is away and `Fault` where nothing can be removed on it, before anything more is marked.
     """
@@ -169,7 +169,6 @@ async def clean(ports: Ports, rule: Rule, lease: Lease, run: str | None = None, 
         for media in gone:
             metrics.gc_deleted.labels(classes[media.id]).inc()
         total = Deleted(total.files + len(gone), total.bytes + sum(media.size for media in gone))
-        tell(total.files)
         after = looked.end
         await asyncio.sleep(0)
     log.info("cleaned", files=total.files, bytes=total.bytes)
