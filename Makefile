@@ -73,7 +73,7 @@ bench-kit: setup ## what the test kit costs a test
 bench-inbound: setup ## received pictures a second through a whole satchel dev
 	@$(BIN)/python -m benchmarks.inbound --write
 
-bench-retention: setup ## clean-up and fsck with 1,000,000 media; builds them once, in a few minutes
+bench-retention: setup ## gc and fsck with 1,000,000 media; builds them once, in a few minutes
 	@$(BIN)/python -m benchmarks.retention --write
 
 bench-reupload: setup ## a video whose 14 days are over, request until the phone has it, beside a plain download

@@ -1,4 +1,4 @@
-"""`make bench-retention`: clean-up of 10,000 due media among 1,000,000 against among 20,000, and fsck of 1,000,000 rows and files.
+"""`make bench-retention`: gc of 10,000 due media among 1,000,000 against among 20,000, and fsck of 1,000,000 rows and files.
 
 The two nodes are built once and kept in the cache: a million files take minutes. Those that are not due are empty: nothing reads them.
 """
@@ -52,7 +52,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Seconds of one clean-up: by the clock, and of CPU, which what others do to the disk leaves alone."""
+    """Seconds of one gc: by the clock, and of CPU, which what others do to the disk leaves alone."""
 
     wall: float
     cpu: float
@@ -105,7 +105,7 @@ def main() -> None:
 
 def _ratio(what: str, rounds: list[tuple[float, float]], many: int) -> Row:
     small, large = (min(round_[which] for round_ in rounds) for which in (0, 1))
-    about = f"clean-up of {DUE:,} due media among {many:,} against among {FEW:,}, {what}"
+    about = f"gc of {DUE:,} due media among {many:,} against among {FEW:,}, {what}"
     return Row(about, large / small, "×", 1.3, 1.1, shown=f"{large:.2f} : {small:.2f} s")
 
 
@@ -175,7 +175,7 @@ def make_due(population: Population) -> None:
 
 
 def cleaned(population: Population) -> Cleaned:
-    """One clean-up."""
+    """One gc."""
     make_due(population)
     os.sync()
     return asyncio.run(_cleaned(population.data))

@@ -220,13 +220,13 @@ def webapp(settings: Settings, ports: Ports, name: str = "web") -> "ASGIApp":
 def coreapp(settings: Settings, opened: Opened) -> "Coreapp":
     """The background work over these ports."""
     from satchel.coreapp.chores import Chores
-    from satchel.coreapp.kinds import Callbacks, CleanUps, Conversions, Downloads, Inbound, Links, Messages, Preparations, Renewals
+    from satchel.coreapp.kinds import Callbacks, Conversions, Downloads, GcRuns, Inbound, Links, Messages, Preparations, Renewals
     from satchel.coreapp.run import Coreapp
     from satchel.coreapp.worker import Kind, Worker
 
     ports, looking, converting = opened.ports, settings.postprocess.children, settings.postprocess.converting
     kinds: list[Kind] = [Messages(ports), Preparations(ports, 2 * looking), Conversions(ports, converting), Links(ports), Renewals(ports)]
-    kinds += [Inbound(ports), Downloads(ports), Callbacks(ports), CleanUps(ports)]
+    kinds += [Inbound(ports), Downloads(ports), Callbacks(ports), GcRuns(ports)]
     return Coreapp(Worker(opened.ports.db, kinds, opened.name, settings.coreapp.lease_ttl), Chores(opened.ports, opened.name))
 
 

@@ -72,7 +72,7 @@ def test_doctor_finds_a_running_dev_in_order(dev: Dev) -> None:
     assert {check["level"] for check in json.loads(satchel("doctor", "--json", cwd=dev.folder).stdout)["checks"]} <= {"ok", "warning"}
 
 
-def test_a_clean_up_beside_dev_asks_its_network(dev: Dev) -> None:
+def test_gc_beside_dev_asks_its_network(dev: Dev) -> None:
     (dev.folder / "old.txt").write_text("old")
     satchel("send", "document", "--to", "12025550111", "--wait", "delivered", "old.txt", cwd=dev.folder)
     satchel("sandbox", "phone", "show", "12025550111", "--wait", "10s", cwd=dev.folder)

@@ -13,7 +13,7 @@ NEVER = ("asset", "attachment", "resource", "manager", "helper", "util", "utilit
 ONLY_AS = {"blob": "encrypted blob", "event": "upstream event"}
 """Short for the words beside them, on a page that says these."""
 OF_OTHERS = ("event loop", "download or events")
-CORE = {"media volume", "post-processing", "album", "caption", "upload", "unavailable", "retention", "clean-up", "media id", "conversation"}
+CORE = {"media volume", "post-processing", "album", "caption", "upload", "unavailable", "retention", "gc", "media id", "conversation"}
 """What a tutorial cannot do without."""
 WORDS = [row for row in rows(GLOSSARY) if len(row) == 4 and row[0] != "word"]
 ENGLISH = [page for page in PAGES if HISTORY not in page.parts and "ko" not in page.parts and not page.name.endswith(".ko.md")]

@@ -37,8 +37,8 @@ MESSAGES = {
 }
 TIME = {
     "the network keeps an encrypted file, from each send": shown_duration(world.LIFE),
-    "unused media are kept, where clean-up is on": shown_duration(retention.Rule().unused_for),
-    "media are kept after a use, whatever clean-up is asked for": shown_duration(retention.SHORTEST),
+    "unused media are kept, where gc is on": shown_duration(retention.Rule().unused_for),
+    "media are kept after a use, whatever gc is asked for": shown_duration(retention.SHORTEST),
     "a message waits for room on the volume": shown_duration(volume.Config().wait_for_room),
     "a message waits until its file is made ready": shown_duration(limits.WAIT_FOR_RENDITION),
     "a message is tried while the network is away": shown_duration(limits.GIVE_UP_SENDING),

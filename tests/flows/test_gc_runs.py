@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from satchel.coreapp.kinds import CleanUps
+from satchel.coreapp.kinds import GcRuns
 from satchel.coreapp.leases import Leases
 from satchel.db import Tx, callbacks, gc_runs, hosts, messages, settings
 from satchel.db.gc_runs import What
@@ -115,7 +115,7 @@ async def test_one_at_a_time_over_all_hosts_a_persons_included(ports: Ports) -> 
     await living(ports)
     await flow.ask(ports.db, "media", "admin")
     here, there = Leases(ports.db, 30.0), Leases(ports.db, 30.0)
-    kind = CleanUps(ports)
+    kind = GcRuns(ports)
 
     async def claim() -> bool:
         return await there.claim(kind.kind, "there", lambda tx, lane: kind.head(tx, lane.name), kind.room, None) is not None

@@ -1,4 +1,4 @@
-"""Clean-up by a rule: what may go, what never does, and what it would mean for phones."""
+"""gc by a rule: what may go, what never does, and what it would mean for phones."""
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ async def test_p16_what_nobody_used_for_30_days_goes_and_all_else_stays(ports: P
     assert [await state(ports, media) for media in (gone, young, fresh)] == ["deleted", "live", "live"]
     end = await ports.db.read(lambda tx: rows.end_of(tx, gone.id))
     assert end is not None
-    assert end[1] == "a clean-up of what was unused for 30d"
+    assert end[1] == "gc of what was unused for 30d"
     assert shared(place) == sorted([young.id, fresh.id])
     assert await clean(ports) == 0
 
@@ -145,7 +145,7 @@ async def test_p16_what_an_accepted_send_needs_never_goes_however_long_it_waits(
 
 
 @pytest.mark.parametrize("first", ["send", "gc"])
-async def test_a_send_and_a_clean_up_of_one_media_never_both_win(ports: Ports, first: str) -> None:
+async def test_a_send_and_gc_of_one_media_never_both_win(ports: Ports, first: str) -> None:
     """Both have looked before either acts: the later one finds that it is too late."""
     media = await old(ports, b"1")
     what = await retention.wanted(ports, RULE)
@@ -171,7 +171,7 @@ async def test_what_is_looked_at_and_what_is_marked_is_judged_each_by_itself(por
     assert await ports.db.write(partial(retention_rows.hide, wanted=what, ids=ids)) == [old_one.id]
 
 
-async def test_many_sends_and_clean_ups_at_once_leave_no_message_without_its_file(ports: Ports) -> None:
+async def test_many_sends_and_runs_of_gc_at_once_leave_no_message_without_its_file(ports: Ports) -> None:
     media = [await old(ports, f"{number}".encode()) for number in range(20)]
 
     async def sent(one: Media) -> bool:

@@ -1,4 +1,4 @@
-"""Clean-up with real processes: a month later, the plan says what phones would lose, a call deletes, a callback tells."""
+"""gc with real processes: a month later, the plan says what phones would lose, a call deletes, a callback tells."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def plan(node: Node) -> Any:
     return json.loads(done.stdout)
 
 
-def test_p16_a_month_later_a_clean_up_deletes_and_tells(node: Node, hook: Hook) -> None:
+def test_p16_a_month_later_gc_deletes_and_tells(node: Node, hook: Hook) -> None:
     node.set_hook(hook.url)
     node.http.post(f"{node.sandbox_url}/sandbox/phones", json={"number": HAS_NOT, "auto_download": False})
     fetched, unfetched, never = (node.upload(name, "text/plain") for name in (b"fetched", b"unfetched", b"never sent"))

@@ -64,7 +64,7 @@ class Case:
         world: Any = SimpleNamespace(volume=self.folder, died=[], log=self.log)
         ask: Any = SimpleNamespace(call=lambda _, path: SimpleNamespace(status_code=self.answers[path][0], content=self.answers[path][1]))
         evidence = Evidence(world, self.ledger, self.told, self.phones, truth, ask)
-        return {*verdicts.all_of(evidence, verdicts.VERDICTS), *verdicts.all_of(evidence, verdicts.AFTER_CLEAN_UP)}
+        return {*verdicts.all_of(evidence, verdicts.VERDICTS), *verdicts.all_of(evidence, verdicts.AFTER_GC)}
 
 
 def swap(found: list[Any], one: int, other: int) -> list[Any]:

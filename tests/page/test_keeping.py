@@ -84,7 +84,7 @@ def test_p16_a_media_that_is_kept_can_be_sent_again_at_any_time(api: Api, whatsa
         whatsapp.clock.advance(days=days)
 
 
-def test_p16_a_clean_up_deletes_what_was_not_used_for_30_days(api: Api, whatsapp: World) -> None:
+def test_p16_gc_deletes_what_was_not_used_for_30_days(api: Api, whatsapp: World) -> None:
     phone = whatsapp.phone()
     unused, used = (api.upload(HARBOUR, "image/jpeg") for _ in range(2))
     whatsapp.clock.advance(days=29)

@@ -12,7 +12,7 @@ SETTINGS = "/v1/settings/application"
 
 
 @pytest.mark.parametrize("name", ["media", "message"])
-async def test_a_clean_up_is_answered_at_once(fresh: Door, name: str) -> None:
+async def test_gc_is_answered_at_once(fresh: Door, name: str) -> None:
     await fresh.ports.db.write(lambda tx: hosts.beat(tx, "vm.1.core.0", "core", "v", {}))
     answer = await fresh.http.put(f"/v1/services/{name}/gc")
     assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""`satchel volume gc`: what a clean-up would delete and what that would mean for phones, then the clean-up."""
+"""`satchel volume gc`: what gc would delete and what that would mean for phones, then gc itself."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
 from satchel.coreapp.leases import Leases
 from satchel.db import retention as rows
-from satchel.domain.errors import CLEAN_UP_RUNNING, VOLUME_NOT_WRITABLE, Fault
+from satchel.domain.errors import GC_RUNNING, VOLUME_NOT_WRITABLE, Fault
 from satchel.domain.limits import DAY
 from satchel.domain.quantities import duration, listed, shown_duration, shown_size, size
 from satchel.domain.retention import CLASSES, EFFECTS, HARMLESS, Rule
@@ -28,7 +28,7 @@ from satchel.flows.retention import Deleted, Judged, Plan
 from satchel.settings import Settings, load
 
 OPTIONS = {"unused_for": "--older-than", "directions": "--directions", "kinds": "--kinds", "classes": "--classes"}
-CODES = {CLEAN_UP_RUNNING: say.REFUSED, VOLUME_NOT_WRITABLE: say.STORAGE}
+CODES = {GC_RUNNING: say.REFUSED, VOLUME_NOT_WRITABLE: say.STORAGE}
 
 
 @click.command(epilog="Example: satchel volume gc --dry-run --older-than 60d")
@@ -56,7 +56,7 @@ def gc(data_dir: Path, as_json: bool, dry_run: bool, as_list: bool, yes: bool, *
         except Fault as fault:
             say.stop(fault.details, CODES.get(fault.situation, say.CONFIGURATION))
         except LeaseLost:
-            say.stop("This command stood still for too long, and another clean-up may have begun: run it again.", say.UNEXPECTED)
+            say.stop("This command stood still for too long, and another gc may have begun: run it again.", say.UNEXPECTED)
 
 
 @dataclass(frozen=True)

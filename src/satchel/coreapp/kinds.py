@@ -10,7 +10,7 @@ from satchel.domain.application import MOST_CONCURRENT
 from satchel.domain.errors import BUG, Fault
 from satchel.flows import Ports, Settle, Settlement, download, inbound, media_node, parking, renew, send
 from satchel.flows import callbacks as telling
-from satchel.flows import gc_runs as cleaning
+from satchel.flows import gc_runs as collecting
 from satchel.flows.steps import Timeline
 
 
@@ -206,7 +206,7 @@ class Callbacks(_Lanes):
         self._recovered = True
 
 
-class CleanUps(_Lanes):
+class GcRuns(_Lanes):
     """Runs of gc: one lane, so one at a time over all hosts."""
 
     kind = gc_runs.KIND
@@ -216,10 +216,10 @@ class CleanUps(_Lanes):
         return gc_runs.head(tx, lane)
 
     async def work(self, item: gc_runs.Waiting, lease: Lease) -> Settle:
-        return await cleaning.work(self._ports, item, lease)
+        return await collecting.work(self._ports, item, lease)
 
     def broken(self, item: gc_runs.Waiting, error: Exception) -> Settle:
-        return cleaning.broken(self._ports, item)
+        return collecting.broken(self._ports, item)
 
     def hopeless(self, item: gc_runs.Waiting) -> Settle:
-        return cleaning.ended(self._ports, item, "This run ended Satchel's worker again and again and is not tried any more.")
+        return collecting.ended(self._ports, item, "This run ended Satchel's worker again and again and is not tried any more.")

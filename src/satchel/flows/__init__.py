@@ -22,7 +22,7 @@ class Limits:
     """`upload`: bytes; `profile`: names the post-processing settings, so that changed ones take effect for new sends.
 
     `durable`: whether an upload waits for the disk; `high_water`: the share of the volume above which we warn; `rules`: of post-processing;
-    `wait_for_room`: seconds that an accepted message waits for room on the volume; `retention`: of clean-up.
+    `wait_for_room`: seconds that an accepted message waits for room on the volume; `retention`: of gc.
     """
 
     upload: int

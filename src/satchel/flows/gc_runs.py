@@ -15,7 +15,7 @@ from satchel.db import gc_runs as rows
 from satchel.db.callbacks import News
 from satchel.db.gc_runs import Waiting, What
 from satchel.domain.application import collects, webhook_url
-from satchel.domain.errors import CLEAN_UP_RUNNING, CORE_AWAY, DATABASE_DOWN, Fault, Later
+from satchel.domain.errors import CORE_AWAY, DATABASE_DOWN, GC_RUNNING, Fault, Later
 from satchel.domain.hosts import node_of
 from satchel.domain.limits import DAY
 from satchel.domain.retention import Rule
@@ -94,12 +94,12 @@ async def work(ports: Ports, item: Waiting, lease: Lease) -> Settle:
 async def by_hand(ports: Ports, rule: Rule, alone: Alone) -> Deleted:
     """Delete what a rule says now, as a person asks who waits for the end of it: no row, no callback.
 
-    Raises `Fault(CLEAN_UP_RUNNING)` while another run is at work, `LeaseLost` when this one stood still for too long, and what
+    Raises `Fault(GC_RUNNING)` while another run is at work, `LeaseLost` when this one stood still for too long, and what
     `retention.clean` raises.
     """
     async with alone(rows.LANE, rows.KIND) as lease:
         if lease is None:
-            raise Fault(CLEAN_UP_RUNNING, "Another clean-up is running: wait until it has ended, then run this again.")
+            raise Fault(GC_RUNNING, "Another gc is running: wait until it has ended, then run this again.")
         return await retention.clean(ports, rule, lease)
 
 

@@ -1,4 +1,4 @@
-"""Clean-up of media by a rule. Off unless somebody asks: the business decides what it keeps.
+"""gc: media deleted by a rule. Off unless somebody asks: the business decides what it keeps.
 
 What may go is marked by a conditional update, a few hundred rows at a time, then its bytes go as after a DELETE. A send that is accepted
 meanwhile wins; what an accepted send needs, or was used within a day, never goes. Renditions that have not gone out are evicted first.
@@ -203,7 +203,7 @@ async def _delete(ports: Ports, what: Wanted, chosen: list[Unused], by: By) -> l
 
 def _words(rule: Rule) -> str:
     room = f", or over {shown_size(rule.max_total)} in all" if rule.max_total else ""
-    return f"a clean-up of what was unused for {shown_duration(rule.unused_for)}{room}"
+    return f"gc of what was unused for {shown_duration(rule.unused_for)}{room}"
 
 
 def _hide(tx: Tx, what: Wanted, chosen: list[Unused], by: By) -> list[str]:

@@ -30,7 +30,7 @@ from satchel.webapp.providers import OneProvider, Providers
 from satchel.webapp.rates import Rates
 from satchel.webapp.replies import Draining, error_reply, wrong_method
 from satchel.webapp.sent import OneSent, Retry, SentMessages
-from satchel.webapp.services import CleanUp
+from satchel.webapp.services import Gc
 from satchel.webapp.settings import Application, Webhook
 from satchel.webapp.unserved import is_unserved
 from satchel.webapp.upstream_events import UpstreamEvents
@@ -58,8 +58,8 @@ def routes(webapp: Webapp) -> list[Route]:
         Route("/v1/settings/application/media/providers/{name}", OneProvider(webapp), methods=["DELETE"]),
         Route("/v1/certificates/webhooks/ca", WebhookCa(webapp), methods=["GET", "POST", "DELETE"]),
         Route("/v1/configs/webhook", Webhook(webapp), methods=["POST"]),
-        Route("/v1/services/media/gc", CleanUp(webapp, "media", "media"), methods=["PUT"]),
-        Route("/v1/services/message/gc", CleanUp(webapp, "message", "messages"), methods=["PUT"]),
+        Route("/v1/services/media/gc", Gc(webapp, "media", "media"), methods=["PUT"]),
+        Route("/v1/services/message/gc", Gc(webapp, "message", "messages"), methods=["PUT"]),
         Route("/v1/health", Health(webapp), methods=["GET"]),
         Route("/v1/metrics", Figures(webapp, ("metrics",)), methods=["GET"]),
         Route("/v1/stats/app", Figures(webapp, ("stats", "app")), methods=["GET"]),

@@ -1,4 +1,4 @@
-"""PUT /v1/services/media/gc and /v1/services/message/gc: asks for a clean-up, which a Coreapp does and a callback tells."""
+"""PUT /v1/services/media/gc and /v1/services/message/gc: asks for a run of gc, which a Coreapp does and a callback tells."""
 
 from starlette.types import Receive, Scope, Send
 
@@ -8,7 +8,7 @@ from satchel.webapp import Webapp, bodies
 from satchel.webapp.replies import reply
 
 
-class CleanUp:
+class Gc:
     """`name`: in the answer, as in the address; `what` is cleaned up. A body is not needed and not read."""
 
     def __init__(self, webapp: Webapp, name: str, what: What) -> None:

@@ -66,7 +66,7 @@ def run(kind: str, folder: Path, seconds: float, seed: int) -> Done:
             wrong = verdicts.all_of(evidence, verdicts.VERDICTS)
             made.clean()
             after = replace(evidence, truth=truth.look(made.place))
-            return Done(counts(evidence, chaos), {**wrong, **verdicts.all_of(after, verdicts.AFTER_CLEAN_UP)}, chaos.story)
+            return Done(counts(evidence, chaos), {**wrong, **verdicts.all_of(after, verdicts.AFTER_GC)}, chaos.story)
     finally:
         receiver.close()
 

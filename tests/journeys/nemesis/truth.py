@@ -1,4 +1,4 @@
-"""What the node's own tables say, read once all is quiet; and clean-up as an operator does it, with what is young counted as old."""
+"""What the node's own tables say, read once all is quiet; and gc as an operator does it, with what is young counted as old."""
 
 import asyncio
 from collections import defaultdict

@@ -179,7 +179,7 @@ def rows_have_their_files(evidence: Evidence) -> Iterator[str]:
 
 
 def files_have_their_rows(evidence: Evidence) -> Iterator[str]:
-    """After a clean-up. A file of what is deleted is an orphan, too."""
+    """After gc. A file of what is deleted is an orphan, too."""
     folder, truth = evidence.world.volume, evidence.truth
     yield from (f"shared/{name} has no row" for name in files(folder / "shared") - truth.live.keys())
     yield from (f"renditions/{name} has no row" for name in files(folder / "renditions") - truth.renditions)
@@ -208,8 +208,8 @@ VERDICTS: list[Verdict] = [
     rows_have_their_files,
     nobody_was_told_nonsense,
 ]
-AFTER_CLEAN_UP: list[Verdict] = [rows_have_their_files, files_have_their_rows]
-"""A clean-up puts right what the verdicts before it are to see."""
+AFTER_GC: list[Verdict] = [rows_have_their_files, files_have_their_rows]
+"""gc puts right what the verdicts before it are to see."""
 
 
 def _got(evidence: Evidence, number: str) -> list[Json]:
