@@ -2,13 +2,11 @@
 
 import importlib
 import json
-import mimetypes
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from satchel.client.connection import connect
@@ -25,7 +23,8 @@ from satchel.client.errors import (
     TimedOut,
     Unreachable,
 )
-from satchel.client.transport import Moved, Target, Transport, Watched, unwatched
+from satchel.client.source import Given, Source
+from satchel.client.transport import Moved, Target, Transport, unwatched
 
 if TYPE_CHECKING:
     from satchel.client.aio import AsyncSatchel as AsyncSatchel
@@ -61,11 +60,12 @@ PREFLIGHT = "/_satchel/v1/preflight"
 
 @dataclass(frozen=True)
 class Uploaded:
-    """`mime`: what it was uploaded as; `size`: bytes."""
+    """`mime`: what it was uploaded as; `size`: bytes; `sha256`: hexadecimal, of the bytes that were sent."""
 
     id: str
     mime: str
     size: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,12 @@ class Client:
         """`transport`: where requests go and with which token, if not those of the target."""
         self._transport = transport or Transport(target)
 
-    def upload(self, path: Path, mime: str | None = None, moved: Moved = unwatched) -> Uploaded:
+    def upload(self, source: Given, mime: str | None = None, moved: Moved = unwatched) -> Uploaded:
         """Store a file, streamed. `mime`: guessed from the name unless given. Raises `FileUnreadable`."""
-        mime = _mime(path, mime)
-        answer, size = self._post("/v1/media", path, mime, moved)
-        return Uploaded(str(answer["media"][0]["id"]), mime, size)
+        with Source(source, moved) as body:
+            mime = mime or body.mime
+            said = self._post("/v1/media", body, mime)
+        return Uploaded(str(said["media"][0]["id"]), mime, body.size, body.sha256)
 
     def preflight(self, path: Path, media_type: str | None = None, mime: str | None = None, moved: Moved = unwatched) -> dict[str, Any]:
         """What would become of a file sent as this type, or as what its content says; the node keeps nothing. Raises `FileUnreadable`.
@@ -125,8 +126,9 @@ class Client:
         `mime`: guessed from the name unless given.
         """
         query = f"?{urlencode({'as': media_type})}" if media_type else ""
-        answer, _ = self._post(f"{PREFLIGHT}{query}", path, _mime(path, mime), moved)
-        return {name: value for name, value in answer.items() if name != "meta"}
+        with Source(path, moved) as body:
+            said = self._post(f"{PREFLIGHT}{query}", body, mime or body.mime)
+        return {name: value for name, value in said.items() if name != "meta"}
 
     @contextmanager
     def get(self, media_id: str) -> Iterator[Download]:
@@ -210,26 +212,12 @@ class Client:
         said = self._transport.json("GET", f"{CALLBACKS}/feed?{urlencode(given)}")
         return list(said["callbacks"]), int(said["cursor"])
 
-    def _post(self, address: str, path: Path, mime: str, moved: Moved) -> tuple[dict[str, Any], int]:
-        """The answer to a file, streamed, and its size in bytes."""
-        with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            headers = {"Content-Type": mime, "Content-Length": str(size)}
-            return self._transport.json("POST", address, Watched(file, size, moved), headers), size
+    def _post(self, address: str, body: Source, mime: str) -> dict[str, Any]:
+        """The answer to a file, streamed."""
+        return self._transport.json("POST", address, body, {"Content-Type": mime, **body.length})
 
     def _send(self, message: dict[str, Any]) -> str:
         return str(self._transport.json("POST", "/v1/messages", json.dumps(message).encode())["messages"][0]["id"])
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise FileUnreadable(str(path), error.strerror) from error
-
-
-def _mime(path: Path, given: str | None) -> str:
-    return given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 def _media(media_id: str) -> str:

@@ -5,29 +5,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
-from satchel.client import Client, Download, Media
+from satchel.client import Client, Download, Media, Uploaded
 from satchel.client.errors import SatchelError, SendFailed, TimedOut
 from satchel.client.session import Session
-from satchel.client.source import Source
+from satchel.client.source import Given
 from satchel.client.transport import Target, Transport
 
 SETTINGS = "/v1/settings/application"
 AT_LEAST = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",), "failed": ("failed",)}
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.25
 """Seconds between two looks at a message."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An upload. `sha256`: hexadecimal, of the bytes that were sent; `size`: bytes."""
-
-    id: str
-    sha256: str
-    mime: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,7 @@ class Satchel:
         self._session = None if token else Session(self.url, str(user), str(password), ca)
         transport = self._session or Transport(target)
         client = Client(target, transport)
-        self.media = MediaNode(client, transport)
+        self.media = MediaNode(client)
         self.send = Sending(client)
         self.messages = Messages(client)
         self.webhooks = Webhooks(client)
@@ -85,15 +74,12 @@ class Satchel:
 class MediaNode:
     """`/v1/media`."""
 
-    def __init__(self, client: Client, transport: Transport) -> None:
-        self._client, self._transport = client, transport
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
-    def upload(self, source: str | Path | bytes | BinaryIO, mime: str | None = None) -> Kept:
+    def upload(self, source: Given, mime: str | None = None) -> Uploaded:
         """Store a file, streamed. `mime`: guessed from the file's name unless given. Raises `FileUnreadable`, `StorageTrouble`."""
-        with Source(source) as body:
-            headers = {"Content-Type": mime or body.mime, **body.length}
-            said = self._transport.json("POST", "/v1/media", body, headers)
-        return Kept(str(said["media"][0]["id"]), body.sha256, mime or body.mime, body.size)
+        return self._client.upload(source, mime)
 
     def get(self, media_id: str) -> bytes:
         """The bytes, all at once; `stream` gives them in blocks."""
@@ -159,32 +145,32 @@ class Sending:
         """A text of up to 4096 characters."""
         return Message(self._client, self._client.send_text(to, body, preview_url))
 
-    def image(self, to: str, media: Kept | str | None = None, link: str | None = None, caption: str | None = None) -> Message:
+    def image(self, to: str, media: Uploaded | str | None = None, link: str | None = None, caption: str | None = None) -> Message:
         """A picture."""
         return self._send("image", to, media, link, caption)
 
-    def video(self, to: str, media: Kept | str | None = None, link: str | None = None, caption: str | None = None) -> Message:
+    def video(self, to: str, media: Uploaded | str | None = None, link: str | None = None, caption: str | None = None) -> Message:
         """A film."""
         return self._send("video", to, media, link, caption)
 
-    def audio(self, to: str, media: Kept | str | None = None, link: str | None = None) -> Message:
+    def audio(self, to: str, media: Uploaded | str | None = None, link: str | None = None) -> Message:
         """A recording; it has no caption."""
         return self._send("audio", to, media, link)
 
     def document(
-        self, to: str, media: Kept | str | None = None, link: str | None = None, caption: str | None = None, filename: str | None = None
+        self, to: str, media: Uploaded | str | None = None, link: str | None = None, caption: str | None = None, filename: str | None = None
     ) -> Message:
         """Any file."""
         return self._send("document", to, media, link, caption, filename)
 
-    def sticker(self, to: str, media: Kept | str | None = None, link: str | None = None) -> Message:
+    def sticker(self, to: str, media: Uploaded | str | None = None, link: str | None = None) -> Message:
         """A WebP of 512 × 512 pixels."""
         return self._send("sticker", to, media, link)
 
     def _send(
-        self, type_: str, to: str, media: Kept | str | None, link: str | None, caption: str | None = None, filename: str | None = None
+        self, type_: str, to: str, media: Uploaded | str | None, link: str | None, caption: str | None = None, filename: str | None = None
     ) -> Message:
-        media_id = media.id if isinstance(media, Kept) else media
+        media_id = media.id if isinstance(media, Uploaded) else media
         return Message(self._client, self._client.send(type_, to, media_id, link=link, caption=caption, filename=filename))
 
 

@@ -7,17 +7,9 @@ from datetime import datetime
 from threading import Lock
 
 from satchel.client.errors import NotAllowed, SatchelError
-from satchel.client.transport import Body, Connection, Readable, Target, Transport
+from satchel.client.transport import Again, Body, Connection, Target, Transport
 
 DAY = 86400.0
-
-
-class Again(Readable):
-    """A body that can be sent once more from its beginning."""
-
-    def rewind(self) -> bool:
-        """Go back to the beginning; False where that cannot be."""
-        raise NotImplementedError
 
 
 class Session(Transport):

@@ -9,16 +9,20 @@ from typing import BinaryIO, Self
 
 from satchel.client.connection import BLOCK
 from satchel.client.errors import FileUnreadable
-from satchel.client.session import Again
-from satchel.client.transport import Readable, Watched, unwatched
+from satchel.client.transport import Again, Moved, Readable, Watched, unwatched
 
 UNKNOWN = "application/octet-stream"
+Given = str | Path | bytes | BinaryIO
 
 
 class Source(Again):
-    """For use in a `with`: a file that was opened here is closed there. What the caller opened is read from where it stands."""
+    """For use in a `with`: a file that was opened here is closed there. What the caller opened is read from where it stands.
 
-    def __init__(self, given: str | Path | bytes | BinaryIO) -> None:
+    `moved`: is told of each block, but for those of a pipe. Raises `FileUnreadable`, also when a file turns out shorter.
+    """
+
+    def __init__(self, given: Given, moved: Moved = unwatched) -> None:
+        self._moved = moved
         self._ours = isinstance(given, str | Path | bytes)
         self._name = str(given) if isinstance(given, str | Path) else getattr(given, "name", "")
         self._file = _opened(given)
@@ -64,10 +68,10 @@ class Source(Again):
         self._hash, self.size = hashlib.sha256(), 0
         if self._start is not None:
             self._file.seek(self._start)
-        self._body: Readable = self._file if self._left is None else Watched(self._file, self._left, unwatched)
+        self._body: Readable = self._file if self._left is None else Watched(self._file, self._left, self._moved)
 
 
-def _opened(given: str | Path | bytes | BinaryIO) -> BinaryIO:
+def _opened(given: Given) -> BinaryIO:
     if isinstance(given, bytes):
         return io.BytesIO(given)
     if not isinstance(given, str | Path):

@@ -63,6 +63,14 @@ class Readable(Protocol):
         """The next bytes, at most so many; none at the end."""
 
 
+class Again(Readable):
+    """A body that can be sent once more from its beginning."""
+
+    def rewind(self) -> bool:
+        """Go back to the beginning; False where that cannot be."""
+        raise NotImplementedError
+
+
 Body = bytes | Readable | None
 
 
