@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from satchel.db import Database, Tx, lanes
+from satchel.db import Database, Tx, lanes, locks
 from satchel.db.lanes import Claimed
 from satchel.domain.errors import Later
 from satchel.flows import LeaseLost
@@ -18,7 +18,6 @@ from satchel.flows import LeaseLost
 log = structlog.get_logger("satchel.coreapp")
 Look = Callable[[Tx, Claimed], Any]
 Room = Callable[[Tx], int]
-LOCK = 7_282_437
 MARGIN = 0.2
 """Share of the ttl before its end from which no outside effect starts any more."""
 
@@ -63,7 +62,7 @@ class Leases:
 
         def take(tx: Tx) -> tuple[Claimed, Any] | None:
             if room is not None:
-                tx.lock(LOCK)  # else two who count at the same time would both find room for the last one
+                tx.lock(locks.ROOM)  # else two who count at the same time would both find room for the last one
                 if not room(tx):
                     return None
             lane = lanes.claim(tx, kind, token, self._ttl, alone, crowded)

@@ -5,10 +5,8 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-from satchel.db import Database, Tx
+from satchel.db import Database, Tx, locks
 from satchel.domain.errors import SCHEMA_UNFIT, Fault
-
-LOCK = 7_282_435
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ async def migrate(db: Database) -> list[str]:
     """
 
     def apply(tx: Tx) -> list[str]:
-        tx.lock(LOCK)
+        tx.lock(locks.SCHEMA)
         tx.script("CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY, sha256 text NOT NULL)")
         return [_apply(tx, db, migration) for migration in _missing(tx)]
 

@@ -2,18 +2,17 @@
 
 import structlog
 
-from satchel.db import Database, Tx, endpoints, settings
+from satchel.db import Database, Tx, endpoints, locks, settings
 from satchel.domain.application import merged, strangers, webhook_url
 
 log = structlog.get_logger("satchel.flows")
-LOCK = 7_282_436
 
 
 async def change(db: Database, patch: object, by: str) -> None:
     """Apply a PATCH. Raises `Fault` for a value that cannot be; then nothing changes."""
 
     def apply(tx: Tx) -> None:
-        tx.lock(LOCK)
+        tx.lock(locks.APPLICATION)
         before = settings.application(tx)
         after = merged(before, patch)
         settings.put(tx, settings.APPLICATION, after, by)
@@ -29,7 +28,7 @@ async def reset(db: Database, by: str) -> None:
     """Back to the defaults, the webhook's URL included."""
 
     def apply(tx: Tx) -> None:
-        tx.lock(LOCK)
+        tx.lock(locks.APPLICATION)
         settings.put(tx, settings.APPLICATION, {}, by)
 
     await db.write(apply)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from satchel.db import Database, Tx, callbacks, hosts, message_gc, settings
+from satchel.db import Database, Tx, callbacks, hosts, locks, message_gc, settings
 from satchel.db import gc_runs as rows
 from satchel.db.callbacks import News
 from satchel.db.gc_runs import Waiting, What
@@ -24,7 +24,6 @@ from satchel.flows.retention import Deleted
 from satchel.observe import metrics
 
 log = structlog.get_logger("satchel.flows")
-LOCK = 7_282_440
 NIGHTLY = "gc_nightly"
 """The setting that holds, for each kind, the mark at which it last ran by itself; wall time."""
 MOST_TRIES = 5
@@ -50,7 +49,7 @@ async def nightly(ports: Ports, now_at: float) -> None:
     hour = ports.limits.retention.hour
 
     def put(tx: Tx) -> list[str]:
-        tx.lock(LOCK)
+        tx.lock(locks.NIGHTLY_GC)
         application, last = settings.application(tx), dict(settings.get(tx, NIGHTLY) or {})
         due = [what for what in KINDS if collects(application, what) and _due(last, what, mark(now_at, hour), now_at)]
         fresh = {what for what in KINDS if what in due or what not in last}

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from satchel.db import Tx, callbacks, hosts, preps, settings
+from satchel.db import Tx, callbacks, hosts, locks, preps, settings
 from satchel.db.callbacks import News
 from satchel.domain import room
 from satchel.domain.application import alerts, webhook_url
@@ -19,7 +19,6 @@ from satchel.domain.room import LEVELS, REFUSING, SHORT, STOPS, Level
 from satchel.flows import Ports
 
 log = structlog.get_logger("satchel.flows")
-LOCK = 7_282_438
 WOKEN = 500
 """Preparations that are woken at once; those behind them follow with the next look, or by themselves."""
 STEP = 1 << 20
@@ -128,7 +127,7 @@ def _said(stats: Mapping[str, Any]) -> tuple[Level, str] | None:
 
 
 def _cross(tx: Tx) -> _News | None:
-    tx.lock(LOCK)
+    tx.lock(locks.VOLUME_LEVEL)
     news = _news(tx)  # another Coreapp may have been first
     if news is None:
         return None
