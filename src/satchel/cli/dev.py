@@ -67,6 +67,7 @@ class Options:
 
     @property
     def url(self) -> str:
+        """Of the node."""
         return f"{'https' if self.own else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -76,6 +77,7 @@ class Options:
 
     @property
     def sandbox_url(self) -> str:
+        """Of the simulated network."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def environ(self) -> dict[str, str]:

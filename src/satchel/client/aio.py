@@ -45,6 +45,7 @@ class Threads:
         return self.awaited(run)
 
     def close(self) -> None:
+        """Calls under way come to their end; nothing more is begun."""
         self._pool.shutdown(wait=False)
 
 
@@ -88,6 +89,8 @@ class AsyncMessage:
 
 
 class AsyncMediaNode:
+    """As `MediaNode`; `list` gives all at once."""
+
     def __init__(self, node: MediaNode, threads: Threads) -> None:
         self.upload, self.get = threads.awaited(node.upload), threads.awaited(node.get)
         self.delete, self.info = threads.awaited(node.delete), threads.awaited(node.info)
@@ -95,6 +98,8 @@ class AsyncMediaNode:
 
 
 class AsyncSending:
+    """As `Sending`; what it gives is waited for with `await`."""
+
     def __init__(self, sending: Sending, threads: Threads) -> None:
         self.text, self.image, self.video = threads.sent(sending.text), threads.sent(sending.image), threads.sent(sending.video)
         self.audio, self.document = threads.sent(sending.audio), threads.sent(sending.document)
@@ -102,22 +107,30 @@ class AsyncSending:
 
 
 class AsyncMessages:
+    """As `Messages`; `list` gives all at once."""
+
     def __init__(self, messages: Messages, threads: Threads) -> None:
         self.list = threads.listed(messages.list)
         self.get, self.retry = threads.sent(messages.get), threads.sent(messages.retry)
 
 
 class AsyncWebhooks:
+    """As `Webhooks`."""
+
     def __init__(self, webhooks: Webhooks, threads: Threads) -> None:
         self.list, self.get = threads.awaited(webhooks.list), threads.awaited(webhooks.get)
         self.replay, self.test = threads.awaited(webhooks.replay), threads.awaited(webhooks.test)
 
 
 class AsyncContacts:
+    """As `Contacts`."""
+
     def __init__(self, contacts: Contacts, threads: Threads) -> None:
         self.check = threads.awaited(contacts.check)
 
 
 class AsyncApplicationSettings:
+    """As `ApplicationSettings`."""
+
     def __init__(self, settings: ApplicationSettings, threads: Threads) -> None:
         self.get, self.change, self.reset = threads.awaited(settings.get), threads.awaited(settings.change), threads.awaited(settings.reset)

@@ -21,6 +21,7 @@ class Sandbox:
         self._url = url
 
     def status(self) -> Said:
+        """The world, network time, how many phones, messages and events there are, and the stages of chaos."""
         return self._call("GET", "/sandbox/status")
 
     def reset(self) -> Said:
@@ -28,6 +29,7 @@ class Sandbox:
         return self._call("POST", "/sandbox/reset")
 
     def clock(self) -> Said:
+        """Network time (RFC 3339), and how many seconds it is ahead of the computer's."""
         return self._call("GET", "/sandbox/clock")
 
     def advance(self, duration: str) -> Said:
@@ -35,6 +37,7 @@ class Sandbox:
         return self._call("PUT", "/sandbox/clock", {"advance": duration})
 
     def chaos(self) -> Said:
+        """The stages that fail or are slow, as they were set."""
         return self._call("GET", "/sandbox/chaos")
 
     def set_chaos(self, stages: Said) -> Said:
@@ -46,6 +49,7 @@ class Sandbox:
         return self._call("POST", "/sandbox/seed", {"random_seed": number})
 
     def phones(self) -> list[Said]:
+        """All of them, with their settings."""
         return list(self._call("GET", "/sandbox/phones")["phones"])
 
     def add_phone(self, number: str | None, given: Said) -> Said:
@@ -53,9 +57,11 @@ class Sandbox:
         return self._call("POST", "/sandbox/phones", {**given, **({"number": number} if number else {})})
 
     def phone(self, number: str) -> Said:
+        """One phone, with its settings."""
         return self._call("GET", _of(number))
 
     def change_phone(self, number: str, given: Said) -> Said:
+        """Change what is named; the phone as it is then."""
         return self._call("PATCH", _of(number), given)
 
     def act(self, number: str, do: str, message: str | None = None, wait: str = "0", to: str | None = None) -> Said:
@@ -85,6 +91,7 @@ class Sandbox:
         return dict(self._call("POST", f"{_of(number)}/actions", {"do": "react", "message": message, "emoji": emoji})["message"])
 
     def conversations(self, number: str) -> list[Said]:
+        """The conversations on a phone."""
         return list(self._call("GET", f"{_of(number)}/conversations")["conversations"])
 
     def blocks(self, number: str, business: str, system: str | None = None) -> list[Said]:

@@ -72,6 +72,7 @@ def refuse_unreadable(facts: Facts, must: str, media_type: str) -> None:
 
 
 def unacceptable(facts: Facts, media_type: str, why: list[str] | tuple[str, ...]) -> Fault:
+    """Said of a file that cannot go out as this media type; `why`: the reasons."""
     article = "an" if media_type == "image" else "a"
     return Fault(
         TYPE_NOT_ACCEPTED,

@@ -42,6 +42,7 @@ class Share:
     phones: int = 0
 
     def add(self, media: Unused, sent: Sends) -> None:
+        """Count one media, and what was sent of it."""
         self.files += 1
         self.bytes += media.size
         self.oldest_net = media.used_net if self.oldest_net is None else min(self.oldest_net, media.used_net)

@@ -48,6 +48,7 @@ class Sound:
         self._decoding = Decoding()
 
     def feed(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """What a packet becomes, encoded anew; an empty one ends the stream."""
         for frame in self._decoding.frames(packet):
             assert isinstance(frame, AudioFrame)
             yield from self._take(frame)

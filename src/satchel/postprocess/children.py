@@ -48,6 +48,7 @@ class Job:
                 raise ended()
 
     def stop(self) -> None:
+        """End the call: its child is killed."""
         with self._lock:
             self.stopped = True
             if self._worker:
@@ -271,4 +272,5 @@ def greedy(source: Source) -> Fault:
 
 
 def ended() -> Later:
+    """Said to who waits for a child while the pool is closed."""
     return Later(NOT_READY, "Post-processing is being ended: send again once this host is back.")

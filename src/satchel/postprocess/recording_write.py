@@ -52,6 +52,7 @@ class Copied:
         self._early: list[Packet[Stream]] = []
 
     def feed(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """What of the stream may be written by now; an empty packet ends it."""
         if packet.size and packet.dts is None:
             self._early.append(packet)
             return

@@ -82,6 +82,7 @@ def fitting_profile(profile: bytes, mode: str, most: int) -> bytes:
 
 
 def upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turned as its orientation (EXIF, 1 to 8) says."""
     return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
 
 
@@ -92,6 +93,7 @@ def inside(size: Size, side: int) -> Size:
 
 
 def on_canvas(picture: Image.Image) -> Image.Image:
+    """In the middle of a transparent square of a sticker's size."""
     if picture.size == (SIDE, SIDE):
         return picture
     canvas = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
@@ -119,6 +121,7 @@ def fitted(picture: Image.Image, encode: Encode, most: int) -> bytes:
 
 
 def saved(picture: Image.Image, form: str, **options: object) -> bytes:
+    """The bytes of the picture in a format of Pillow's."""
     out = io.BytesIO()
     picture.save(out, form, **options)
     return out.getvalue()

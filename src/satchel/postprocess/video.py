@@ -63,6 +63,7 @@ class Picture:
         self._decoding = Decoding()
 
     def feed(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """What a packet becomes, encoded anew; an empty one ends the stream."""
         for frame in self._decoding.frames(packet):
             yield from self._take(cast(VideoFrame, frame))
         if not packet.size:

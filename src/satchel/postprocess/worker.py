@@ -80,10 +80,12 @@ class Worker:
 
     @property
     def pid(self) -> int:
+        """Of the child."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
+        """Whether the child runs."""
         return self._process.poll() is None
 
     @contextmanager
@@ -158,6 +160,7 @@ class Worker:
 
 
 def not_ready(what: str) -> Later:
+    """Said where a child could not be started, or does not answer as one."""
     return Later(
         NOT_READY, f"The process that decodes media {what}: it is tried again; see the log of this host if it goes on.", after=10.0
     )

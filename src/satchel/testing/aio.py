@@ -40,6 +40,7 @@ class AsyncWorld:
         await self._threads.awaited(expected.wait)()
 
     def close(self) -> None:
+        """Calls under way come to their end."""
         self._threads.close()
 
 
@@ -85,18 +86,23 @@ class AsyncOnPhone:
         self.id, self.type, self.caption, self.text = message.id, message.type, message.caption, message.text
 
     async def state(self) -> str | None:
+        """As `OnPhone.state`."""
         return await self._threads.awaited(lambda: self._message.state)()
 
     async def bytes(self) -> bytes:
+        """As `OnPhone.bytes`."""
         return await self._threads.awaited(lambda: self._message.bytes)()
 
     async def media_id(self) -> str | None:
+        """As `OnPhone.media_id`."""
         return await self._threads.awaited(lambda: self._message.media_id)()
 
     async def download(self, timeout: float = 10.0) -> Self:
+        """As `OnPhone.download`."""
         await self._threads.awaited(self._message.download)(timeout)
         return self
 
     async def forget(self) -> Self:
+        """As `OnPhone.forget`."""
         await self._threads.awaited(self._message.forget)()
         return self

@@ -113,9 +113,11 @@ class Phone:
         self._sandbox.react(self.number, message.id if isinstance(message, OnPhone) else message, emoji)
 
     def online(self) -> Self:
+        """On the network: what waits for it is delivered."""
         return self._do("online")
 
     def offline(self) -> Self:
+        """Off the network: messages wait there."""
         return self._do("offline")
 
     def block(self) -> Self:
@@ -123,6 +125,7 @@ class Phone:
         return self._do("block")
 
     def unblock(self) -> Self:
+        """Let the business write again."""
         return self._do("unblock")
 
     def read(self) -> Self:
@@ -161,10 +164,12 @@ class OnPhone:
 
     @property
     def is_read(self) -> bool:
+        """Whether it was read by now."""
         return bool(self.info["read"])
 
     @property
     def mime_type(self) -> str | None:
+        """Of its media, as the message says; None without media."""
         return (self._told["media"] or {}).get("mime_type")
 
     @property
@@ -210,9 +215,11 @@ class OnPhone:
         return self._do("forget")
 
     def read(self) -> Self:
+        """Read it, without opening the chat."""
         return self._do("read")
 
     def play(self) -> Self:
+        """Listen to it."""
         return self._do("play")
 
     def __repr__(self) -> str:

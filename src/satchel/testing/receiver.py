@@ -62,6 +62,7 @@ class Receiver:
             self._callbacks = []
 
     def take(self, path: str, body: bytes, headers: dict[str, str]) -> None:
+        """One callback of the node; what comes for an earlier test is let go."""
         with self._news:
             if path == self._path:
                 self._callbacks.append(Callback(json.loads(body), headers, time.time()))
@@ -77,6 +78,7 @@ class Receiver:
             return self._news.wait_for(look, timeout)
 
     def close(self) -> None:
+        """Listen no more."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -76,6 +76,7 @@ class Pool:
         return server
 
     def close(self) -> None:
+        """End every node that was started, and what receives their callbacks."""
         for server in [*self._servers.values(), *([self._running] if self._running else [])]:
             server.receiver.close()
             server.close()
@@ -235,6 +236,7 @@ def listen(port: int) -> socket.socket:
 
 
 def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
