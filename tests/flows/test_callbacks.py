@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from satchel.coreapp.kinds import Callbacks
+from satchel.coreapp.leases import Leases
 from satchel.coreapp.worker import Worker
 from satchel.db import callbacks, endpoints, lanes
 from satchel.db.callbacks import News
@@ -52,29 +53,38 @@ async def until_done(ports: Ports) -> None:
     await task
 
 
+async def may_another(ports: Ports) -> bool:
+    """Whether a second worker would begin one more now."""
+    kind = Callbacks(ports)
+    claimed = await Leases(ports.db, 30.0).claim(kind.kind, "another/1", lambda tx, lane: kind.head(tx, lane.name), kind.room, None)
+    return claimed is not None
+
+
 async def test_no_more_are_on_their_way_than_is_set(ports: Ports) -> None:
     at_once = most = 0
-    go_on = asyncio.Event()
+    full, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal at_once, most
-        while head := await reader.read(65536):
+        while await one_body(reader):
             at_once += 1
             most = max(most, at_once)
-            if most >= 3:
-                go_on.set()
+            if at_once == 3:
+                full.set()
             await go_on.wait()
-            await asyncio.sleep(0.02)  # long enough for a fourth one to come, if it could
             at_once -= 1
-            assert head
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.write(OK)
         writer.close()
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     await application.change(ports.db, {"webhooks": {"url": url, "max_concurrent_requests": 3}}, "admin")
     await told(ports, *(f"1202555{n:04}" for n in range(20)))
-    await until_done(ports)
+    done = asyncio.create_task(until_done(ports))
+    await full.wait()
+    assert not await may_another(ports)
+    go_on.set()
+    await done
     assert most == 3
     server.close()
 
@@ -132,16 +142,17 @@ async def one_body(reader: asyncio.StreamReader) -> bytes:
 async def test_one_at_a_time_is_one_over_all_contacts(ports: Ports) -> None:
     at_once = most = 0
     numbers: list[int] = []
+    others: list[bool] = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal at_once, most
         while body := await one_body(reader):
             at_once += 1
             most = max(most, at_once)
-            await asyncio.sleep(0.01)  # long enough for a second one to come, if it could
+            others.append(await may_another(ports))
             numbers.append(json.loads(body)["n"])
             at_once -= 1
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.write(OK)
         writer.close()
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
@@ -152,7 +163,7 @@ async def test_one_at_a_time_is_one_over_all_contacts(ports: Ports) -> None:
         await ports.db.write(partial(callbacks.put_down, news=[news], url_set=True))
     await until_done(ports)
     server.close()
-    assert most == 1
+    assert (most, others) == (1, [False] * 12)
     assert numbers == list(range(12))  # each contact's line became due when its news came
 
 
@@ -165,7 +176,8 @@ async def test_an_endpoint_that_is_away_is_paused_and_everybody_is_told_when_it_
     while not (await ports.db.read(endpoints.find)).failures:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     assert await ports.db.read(telling.room) == 0
-    await asyncio.sleep(0.5)
+    while (await ports.db.read(endpoints.find)).failures < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
     attempts = await ports.db.read(lambda tx: tx.one("SELECT count(*) FROM attempt"))
     assert attempts is not None and attempts[0] <= 24 + 3  # those that were under way, then one probe for each pause
     receiver = Receiver()

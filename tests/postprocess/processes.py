@@ -1,8 +1,11 @@
 """The child processes of a process, read from /proc, so that a test can watch, freeze and kill them; and a pool that has some."""
 
 import asyncio
+import fcntl
 import os
 import signal
+import sys
+import termios
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,6 +37,11 @@ class Child(NamedTuple):
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
+    def unread(self) -> int:
+        """Bytes that wait for it in its pipe."""
+        with Path(f"/proc/{self.pid}/fd/0").open("rb", buffering=0) as pipe:
+            return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def environment(self) -> list[str]:
         """The names in its environment."""
         text = (Path("/proc") / str(self.pid) / "environ").read_text()
@@ -59,7 +67,7 @@ def opened_here(path: Path) -> bool:
     return False
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came true"

@@ -40,8 +40,7 @@ def frozen_while(act: Callable[[Child, Path], None], data: bytes, path: Path, se
         child = the_child()
         child.send(signal.SIGSTOP)
         job = asyncio.ensure_future(pool.probe(path))
-        await asyncio.to_thread(wait_for, lambda: opened_here(path))
-        await asyncio.sleep(0.05)  # it has the file's size, and its first bytes are in the pipe
+        await asyncio.to_thread(wait_for, child.unread)  # it has the file's size, and its first bytes are in the pipe
         act(child, path)
         return await job
 
@@ -172,7 +171,7 @@ def test_closing_ends_every_child_and_every_job() -> None:
         child = the_child()
         child.send(signal.SIGSTOP)
         jobs = [asyncio.ensure_future(pool.probe(MEDIA / "harbour.jpg")) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(wait_for, child.unread)
         await pool.close()
         for job in jobs:
             with pytest.raises(Later) as caught:
