@@ -1,32 +1,22 @@
 """Media whose 14 days are over: phones ask, the node uploads the same bytes again or says why not. Real processes, on both engines."""
 
 import asyncio
-import base64
 import hashlib
-import io
-import json
 import os
-import re
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from satchel import build
 from satchel.db import settings
-from satchel.upstream.sandbox import retry, wire
 
 from ..conftest import Place
-from .running import SECRET, Json, Node, eventually, running
-
-NUMBERS = count(0)
-Media = tuple[str, str, str]
+from .late import NUMBERS, Media, a_picture, ask, at_phone, envelope, file_of, number, steps
+from .running import Node, eventually, running
 
 
 @pytest.fixture(scope="module")
@@ -34,53 +24,6 @@ def node(shared_place: Place) -> Iterator[Node]:
     """One node for all: each test has phones and media of its own, and the clock only moves forward."""
     with running(shared_place) as node:
         yield node
-
-
-def number() -> str:
-    return f"1202556{next(NUMBERS):04}"
-
-
-def picture(colour: int) -> bytes:
-    """A PNG with transparency, so that what goes out is made by post-processing; of its own bytes for each colour."""
-    file = io.BytesIO()
-    Image.new("RGBA", (64, 64), (colour % 256, colour // 256, 9, 128)).save(file, "PNG")
-    return file.getvalue()
-
-
-def a_picture() -> bytes:
-    return picture(next(NUMBERS))
-
-
-def at_phone(node: Node, body: bytes | None = None, type_: str = "image", phone: str | None = None) -> Media:
-    """A media that a phone has had and forgotten; media, number and message."""
-    phone = phone or number()
-    media = node.upload(body or a_picture(), "image/png" if type_ == "image" else "text/plain")
-    message = node.send(phone, type_, media)
-    assert node.phone_until(phone, 1)[-1]["media"]["state"] == "downloaded"
-    node.act(phone, "forget", message)
-    return media, phone, message
-
-
-def ask(node: Node, sent: Media, advance: str = "15d") -> Json:
-    """The media of a message as its phone has it after it has asked for it, two weeks later."""
-    if advance:
-        node.advance(advance)
-    media: Json = node.act(sent[1], "download", sent[2], wait="40s")["media"]
-    return media
-
-
-def envelope(node: Node, sent: Media) -> Json:
-    media: Json = node.http.get(f"{node.sandbox_url}/sandbox/phones/{sent[1]}/messages/{sent[2]}/envelope").json()["media"]
-    return media
-
-
-def file_of(node: Node, media: str) -> Path:
-    return node.place.data_dir / "media" / "shared" / media
-
-
-def steps(node: Node, sent: Media) -> list[tuple[str, str]]:
-    told = node.call("GET", f"/_satchel/v1/messages/{sent[2]}").json()["messages"][0]["steps"]
-    return [(step["step"], step["outcome"]) for step in told if step["step"] in ("media_requested", "media_reuploaded")]
 
 
 def test_p14_p15_the_same_file_comes_two_weeks_later(node: Node) -> None:
@@ -327,82 +270,3 @@ async def known_offset(place: Place) -> float:
         return (await db.read(settings.upstream))[1]
     finally:
         await db.close()
-
-
-def told(node: Node, result: str) -> float:
-    """Phones that were told so, over all processes that live, as of their last beat: a moment old."""
-    lines = re.findall(r"satchel_reuploads_total\{([^}]*)\} ([0-9.]+)", node.call("GET", "/metrics").text)
-    return sum(float(value) for labels, value in lines if f'result="{result}"' in labels)
-
-
-def test_figures_count_what_phones_were_told(node: Node) -> None:
-    fine, gone = at_phone(node), at_phone(node)
-    assert node.call("DELETE", f"/v1/media/{gone[0]}").status_code == 200
-    before = {result: told(node, result) for result in ("success", "not_found")}
-    assert ask(node, fine)["state"] == "downloaded"
-    assert ask(node, gone, advance="")["state"] == "unavailable"
-    eventually(
-        lambda: all(told(node, result) >= count + 1 for result, count in before.items()), 5, lambda: node.call("GET", "/metrics").text
-    )
-    assert "satchel_media_unavailable_total" in node.call("GET", "/metrics").text
-
-
-def post(node: Node, *events: Json, world: str | None = None) -> int:
-    """As the sandbox does, whoever does it; how many events were new."""
-    world = world or node.http.get(f"{node.sandbox_url}/sandbox/status").json()["world"]
-    body = json.dumps({"world": world, "events": events}).encode()
-    signed = {"Satchel-Sandbox-Signature": wire.sign(SECRET, body, int(time.time())), "Content-Type": "application/json"}
-    answer = node.http.post(f"{node.url}/_satchel/v1/upstream-events", content=body, headers=signed)
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["taken"])
-
-
-def request(node: Node, sent: Media, id_: str, **changes: object) -> Json:
-    """An honest request of the phone, or with changes; `key` and `seal_for` of what is sealed, not of what is sent."""
-    known = envelope(node, sent)
-    key = changes.pop("key", base64.b64decode(known["media_key"]))
-    sealed = retry.seal_request(key, str(changes.pop("seal_for", sent[2])))  # type: ignore[arg-type]
-    parts = {"enc_p": base64.b64encode(sealed.enc_p).decode(), "enc_iv": base64.b64encode(sealed.enc_iv).decode()}
-    named = {"message": sent[2], "recipient": sent[1], "direct_path": known["direct_path"], "at": time.time() + 1e9}
-    return {"id": id_, "kind": "media_retry", **named, **parts, **changes}
-
-
-def test_forged_requests_bring_no_upload(node: Node) -> None:
-    sent, other = at_phone(node), at_phone(node)
-    node.advance("15d")
-    before = told(node, "undecryptable")
-    forged = [
-        request(node, sent, f"{sent[2]}-1", key=bytes(32)),
-        request(node, sent, f"{sent[2]}-2", seal_for=other[2]),
-        request(node, sent, f"{sent[2]}-3", enc_p="not base64"),
-        request(node, sent, f"{sent[2]}-4", enc_iv=""),
-        request(node, sent, f"{sent[2]}-5", enc_p="A" * 100_000),
-        {"id": f"{sent[2]}-6", "kind": "media_retry", "message": sent[2], "recipient": sent[1]},
-        {**request(node, other, f"{sent[2]}-7"), "message": sent[2], "recipient": sent[1]},  # replayed for another message
-    ]
-    assert post(node, *forged) == 7
-    eventually(lambda: told(node, "undecryptable") >= before + 7, 10, lambda: node.log.read_text()[-2000:])
-    assert node.http.get(node.sandbox_url + envelope(node, sent)["direct_path"]).status_code == 410
-    assert ask(node, sent, advance="")["state"] == "downloaded"
-
-
-def test_a_replayed_request_changes_nothing(node: Node) -> None:
-    sent = at_phone(node)
-    node.advance("15d")
-    honest = request(node, sent, f"{sent[2]}-honest", at=time.time())
-    assert post(node, honest) == 1
-    eventually(lambda: len(steps(node, sent)) == 2, 10, lambda: str(steps(node, sent)))
-    assert post(node, honest) == 0
-    assert post(node, {**honest, "id": f"{sent[2]}-again"}) == 1
-    eventually(lambda: len(steps(node, sent)) == 4, 10, lambda: str(steps(node, sent)))
-    assert node.phone(sent[1])[-1]["media"]["state"] == "not_downloaded"  # it had not asked
-    assert ask(node, sent, advance="")["state"] == "downloaded"
-
-
-def test_requests_for_messages_nobody_knows(node: Node) -> None:
-    sent = at_phone(node)
-    unknown = [request(node, sent, f"{sent[2]}-{name or 'none'}", message=name) for name in ("gBEGnobody", "", "x" * 100)]
-    assert post(node, *unknown) == 3
-    assert post(node, request(node, sent, f"{sent[2]}-world"), world="w0") in (0, 1)
-    assert ask(node, sent)["state"] == "downloaded"
-    assert node.call("GET", "/_satchel/readyz").status_code == 200
