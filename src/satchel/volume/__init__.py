@@ -193,7 +193,7 @@ class Stock(Protocol):
         """The files under `shared`, `renditions` or `parts`, some hundreds at a time, in no order. Close it when leaving early."""
 
     async def stamps(self, keys: Sequence[str]) -> list[str | None]:
-        """The same of several files, all looked up on the one volume that we know."""
+        """What `stat` says of several files, all looked up on the one volume that we know."""
 
     async def remove(self, keys: Sequence[str]) -> dict[str, str]:
         """Remove several files as `delete` does; those that could not be, with the reason."""
