@@ -103,8 +103,8 @@ class Links(Preparations):
     share: int | None = 4
     risky = False
 
-    def __init__(self, ports: Ports, slots: int = 16) -> None:
-        super().__init__(ports, slots)
+    def __init__(self, ports: Ports) -> None:
+        super().__init__(ports, slots=16)
 
 
 class Inbound(_Lanes):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from satchel.testing.server import Pool, Server
     from satchel.testing.world import World
 
-FIXTURES = ("whatsapp", "whatsapp_async")
 SECTION = "what the phones and the node saw"
 
 
