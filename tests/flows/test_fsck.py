@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from satchel.db import Tx, remotes
+from satchel.db import Tx, remotes, renditions
 from satchel.db import media as rows
 from satchel.domain.errors import VOLUME_MISSING, Fault, Later
 from satchel.domain.media import Media
@@ -237,6 +237,51 @@ async def test_it_runs_beside_uploads_and_deletions(ports: Ports, place: Place) 
 
     found = await fsck.check(replace(ports, volume=Busy()), NOW)  # type: ignore[arg-type]
     assert (len(changed) > 0, found.missing, found.problems) == (True, 0, 0)
+
+
+@pytest.mark.parametrize("way", ["read", "delete"])
+async def test_a_missing_one_that_somebody_else_sees_to_is_no_finding(ports: Ports, place: Place, way: str) -> None:
+    media = await upload(ports, b"one")
+    path_of(place, media).rename(place.data_dir / "kept")
+    await fsck.check(ports, NOW)
+    (place.data_dir / "kept").rename(path_of(place, media))
+
+    class Busy:
+        def __getattr__(self, name: str) -> object:
+            return getattr(ports.volume, name)
+
+        async def stamps(self, keys: list[str]) -> list[str | None]:
+            found = await ports.volume.stamps(keys)
+            if keys and await state(ports, media) == "missing":
+                await (read(ports, media) if way == "read" else media_node.delete(ports, media.id))
+            return found
+
+    found = await fsck.check(replace(ports, volume=Busy()), NOW)  # type: ignore[arg-type]
+    assert (found.back, found.differs, found.problems) == (0, 0, 0)
+    assert await state(ports, media) == ("live" if way == "read" else "deleted")
+
+
+async def test_renditions_that_go_while_it_looks_are_no_finding(ports: Ports, place: Place) -> None:
+    """One goes with its media, another was made anew under another name."""
+    folder = place.data_dir / "media" / "renditions"
+    for name in ("sent", "spare"):
+        await ports.db.write(lambda tx, name=name: _rendition(tx, name))  # type: ignore[misc]
+        (folder / name).write_bytes(b"x")
+
+    class Busy:
+        def __getattr__(self, name: str) -> object:
+            return getattr(ports.volume, name)
+
+        async def stamps(self, keys: list[str]) -> list[str | None]:
+            await ports.db.write(lambda tx: renditions.forget(tx, "sent"))
+            await ports.db.write(lambda tx: tx.run("UPDATE rendition SET file = 'anew' WHERE id = 'spare'"))
+            (folder / "sent").unlink()
+            (folder / "spare").rename(folder / "anew")
+            return await ports.volume.stamps(keys)
+
+    found = await fsck.check(replace(ports, volume=Busy()), NOW)  # type: ignore[arg-type]
+    assert (found.renditions_missing, found.problems) == (0, 0)
+    assert await ports.db.read(lambda tx: tx.all("SELECT file FROM rendition")) == [("anew",)]
 
 
 async def test_a_received_file_that_was_fetched_once_more_starts_anew(ports: Ports, place: Place) -> None:

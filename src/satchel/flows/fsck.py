@@ -135,11 +135,13 @@ async def _there(ports: Ports, live: list[Kept]) -> None:
 async def _back(ports: Ports, asked: Asked, found: Found, row: Kept) -> None:
     """A missing file lies there again."""
     same = await reconcile.is_back(ports, row.id)
+    revived = same and asked.repair and await reconcile.revive(ports, row.id) is not None
+    if not revived and await ports.db.read(partial(rows.lost, media_id=row.id), alone=True) is None:
+        return  # a reader, a send or a deletion was first
     found.back += same
     found.differs += not same
     found.note("back" if same else "differs", [row.id])
-    if same and asked.repair and await reconcile.revive(ports, row.id):
-        found.revived += 1
+    found.revived += revived
 
 
 async def _files(ports: Ports, asked: Asked, found: Found) -> None:
@@ -168,7 +170,10 @@ async def _renditions(ports: Ports, asked: Asked, found: Found) -> None:
         after = batch[-1][0]
         stamps = await ports.volume.stamps([key_of_made(file) for _, file in batch])
         gone = [(id_, file) for (id_, file), stamp in zip(batch, stamps, strict=True) if stamp is None]
+        dropped = set(await ports.db.read(partial(renditions.without_row, names=[file for _, file in gone]), alone=True))
         for id_, file in gone:
+            if file in dropped:
+                continue  # it went in order since we looked, or was made anew
             if asked.repair and await ports.db.write(partial(renditions.evict, rendition_id=id_)) is not None:
                 continue  # it had not gone out: it is made again when somebody needs it
             found.renditions_missing += 1
