@@ -18,6 +18,7 @@ from satchel.settings import load
 
 from ..flows.test_send import body_of
 from ..journeys.running import eventually
+from ..journeys.small import bound
 
 OLD = "UPDATE media SET last_used_net = last_used_net - 86400.0 * 31"
 
@@ -158,3 +159,16 @@ def test_an_unmounted_volume_is_told_as_storage(place: Path) -> None:
         done = satchel(place, *command)
         assert (done.returncode, files(place)) == (7, 3)
         assert "mount it" in done.stderr
+
+
+def test_a_read_only_volume_is_told_as_storage(place: Path) -> None:
+    """Whatever of a repair comes upon it first."""
+    for folder in ("renditions", "shared"):
+        stray = place / "media" / folder / "stray"
+        stray.write_bytes(b"x")
+        os.utime(stray, (0, 0))
+    with bound(place / "media", place / "mounted") as mount:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(mount.target)], check=True)
+        for more in ([], ["--remove-strays", "--yes"]):
+            done = satchel(place, "fsck", "--repair", *more, env={**os.environ, "SATCHEL_VOLUME__PATH": str(mount.target)})
+            assert (done.returncode, "Read-only" in done.stderr) == (7, True), done

@@ -112,17 +112,18 @@ def wants_json() -> bool:
 
 @contextmanager
 def configuration_errors() -> Iterator[None]:
-    """Turn what is wrong with settings, schema or passwords into a sentence and exit code 3."""
-    from satchel.domain.errors import VOLUME_MISSING, Fault, Later
+    """Turn what is wrong with settings, schema or passwords into a sentence and exit code 3; with the volume, into 7."""
+    from satchel.domain.errors import VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE, VOLUME_UNREADABLE, Fault, Later
     from satchel.settings import SettingsError
 
+    storage = {VOLUME_FULL, VOLUME_MISSING, VOLUME_NOT_WRITABLE, VOLUME_UNREADABLE}
     try:
         yield
     except SettingsError as error:
         stop(str(error), CONFIGURATION)
     except Fault as fault:
-        stop(fault.details, CONFIGURATION)
+        stop(fault.details, STORAGE if fault.situation in storage else CONFIGURATION)
     except Later as later:
-        stop(later.details, STORAGE if later.situation is VOLUME_MISSING else UNREACHABLE)
+        stop(later.details, STORAGE if later.situation in storage else UNREACHABLE)
     except OSError as error:
         stop(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its path and permissions.", CONFIGURATION)

@@ -19,7 +19,7 @@ from satchel.cli.node import beside_dev
 from satchel.cli.options import json_option, node_data_dir
 from satchel.coreapp.leases import Leases
 from satchel.db import retention as rows
-from satchel.domain.errors import GC_RUNNING, VOLUME_NOT_WRITABLE, Fault
+from satchel.domain.errors import GC_RUNNING, Fault
 from satchel.domain.limits import DAY
 from satchel.domain.quantities import duration, listed, shown_duration, shown_size, size
 from satchel.domain.retention import CLASSES, EFFECTS, HARMLESS, Rule
@@ -28,7 +28,6 @@ from satchel.flows.retention import Deleted, Judged, Plan
 from satchel.settings import Settings, load
 
 OPTIONS = {"unused_for": "--older-than", "directions": "--directions", "kinds": "--kinds", "classes": "--classes"}
-CODES = {GC_RUNNING: say.REFUSED, VOLUME_NOT_WRITABLE: say.STORAGE}
 
 
 @click.command(epilog="Example: satchel volume gc --dry-run --older-than 60d")
@@ -54,7 +53,9 @@ def gc(data_dir: Path, as_json: bool, dry_run: bool, as_list: bool, yes: bool, *
         try:
             _run(settings, rule, Manner(as_json, as_list, dry_run, yes))
         except Fault as fault:
-            say.stop(fault.details, CODES.get(fault.situation, say.CONFIGURATION))
+            if fault.situation is not GC_RUNNING:
+                raise
+            say.stop(fault.details, say.REFUSED)
         except LeaseLost:
             say.stop("This command stood still for too long, and another gc may have begun: run it again.", say.UNEXPECTED)
 

@@ -15,7 +15,6 @@ import structlog
 from satchel.db import media as rows
 from satchel.db import renditions
 from satchel.db.media import Kept
-from satchel.domain.errors import Fault, Later
 from satchel.flows import Ports, media_node, reconcile
 from satchel.flows.media_node import key_of, key_of_made
 from satchel.flows.reconcile import SHOWN, strays_among
@@ -81,7 +80,10 @@ class Found:
 
 
 async def check(ports: Ports, asked: Asked) -> Found:
-    """Look at everything once, and repair what was asked for. Raises `Later` where the volume or the database goes away."""
+    """Look at everything once, and repair what was asked for. Raises `Later` where the volume or the database goes away.
+
+    A repair raises `Fault` where nothing can be removed.
+    """
     found = Found()
     await _rows(ports, asked, found)
     await _files(ports, asked, found)
@@ -209,11 +211,8 @@ async def _remove_strays(ports: Ports, asked: Asked, found: Found) -> None:
     async with aclosing(ports.volume.entries("shared")) as batches:
         async for batch in batches:
             for entry in await _strays(ports, batch):
-                try:
-                    await ports.volume.delete(key_of(entry.name))
-                    found.strays_removed += 1
-                except Fault as fault:
-                    raise Later(fault.situation, fault.details) from fault
+                await ports.volume.delete(key_of(entry.name))
+                found.strays_removed += 1
     log.warning("strays_removed", count=found.strays_removed, some=found.some.get("strays", []))
 
 
