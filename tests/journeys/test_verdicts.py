@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from .nemesis import verdicts
-from .nemesis.ledger import Inbound, Ledger, Sent, Upload
+from .nemesis.ledger import Inbound, Ledger, Link, Sent, Upload
 from .nemesis.receiver import Told
-from .nemesis.truth import Callback, Truth
+from .nemesis.truth import Callback, Collected, Truth
 from .nemesis.verdicts import Evidence
+from .nemesis.world import UNUSED_FOR
 
 A, B = "12025556000", "12025556001"
 SHA = hashlib.sha256(b"bytes").hexdigest()
@@ -46,6 +47,8 @@ class Case:
         }
         self.states = {"m1": "handed", "m2": "handed"}
         self.faults: dict[str, list[dict[str, Any]]] = {}
+        self.collected = [Collected("l1", "link", UNUSED_FOR)]
+        self.bereft: set[str] = set()
         told = [self.status("m1", "sent"), self.status("m1", "delivered"), self.status("m2", "sent"), self.status("m2", "delivered")]
         file = str(self.folder / "shared" / "in1")
         told.append({"messages": [{"id": "i1", "from": A, "type": "image", "image": {"id": "in1", "file": file}}]})
@@ -60,7 +63,7 @@ class Case:
 
     def wrong(self) -> set[str]:
         """Names of the verdicts that speak up."""
-        truth = Truth(self.states, {}, self.faults, self.callbacks, {"u1": SHA, "in1": SHA}, {"u2"}, {"r1"})
+        truth = Truth(self.states, {}, self.faults, self.callbacks, {"u1": SHA, "in1": SHA}, {"u2"}, {"r1"}, self.collected, self.bereft)
         world: Any = SimpleNamespace(volume=self.folder, died=[], log=self.log)
         ask: Any = SimpleNamespace(call=lambda _, path: SimpleNamespace(status_code=self.answers[path][0], content=self.answers[path][1]))
         evidence = Evidence(world, self.ledger, self.told, self.phones, truth, ask)
@@ -78,6 +81,13 @@ def fail(case: Case, code: int) -> None:
     case.phones[A].pop(0)
     case.told[0] = Told("cb0", case.status("m1", "failed"), taken=True)
     del case.told[1], case.callbacks[1]
+
+
+def vanish(case: Case) -> Case:
+    """The first message was sent by a link, and its phone does not get the file."""
+    case.ledger.sent[A][0] = Sent("m1", A, "one", Link("http://127.0.0.1/1", "document", SHA, raw=True))
+    case.phones[A][0].update(media={"state": "unavailable", "sha256": SHA})
+    return case
 
 
 def undownloaded(case: Case) -> Case:
@@ -110,6 +120,10 @@ BROKEN: dict[str, tuple[Callable[[Case], object], set[str]]] = {
         lambda case: case.phones[A][0].update(media={"state": "unavailable", "sha256": SHA}),
         {"media_came_whole"},
     ),
+    "what a link led to did not come": (vanish, {"media_came_whole"}),
+    "gc took it": (lambda case: vanish(case).bereft.add("m1"), set()),
+    "gc took an upload": (lambda case: case.collected.append(Collected("u1", "up", UNUSED_FOR)), {"gc_kept_to_its_rule"}),
+    "gc took what was in use": (lambda case: case.collected.append(Collected("l2", "link", 9.0)), {"gc_kept_to_its_rule"}),
     "a callback was never taken": (lambda case: case.told.__setitem__(1, Told("cb1", case.told[1].body, False)), {"callbacks_arrived"}),
     "a callback still waits": (lambda case: case.callbacks.__setitem__(3, Callback("cb3", A, "waiting")), {"callbacks_arrived"}),
     "a status was never put down": (lambda case: (case.told.pop(3), case.callbacks.pop(3)), {"callbacks_arrived"}),

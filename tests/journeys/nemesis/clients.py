@@ -14,7 +14,8 @@ from typing import Any
 import httpx2
 
 from .bodies import any_body, document, jpeg
-from .ledger import Inbound, Ledger, Sent, Upload
+from .ledger import Inbound, Ledger, Link, Sent, Upload
+from .links import Shelf
 from .world import World
 
 PATIENCE = 150.0
@@ -85,19 +86,27 @@ class Client:
 
 
 class Sender(Client):
-    """Uploads and sends, to recipients of its own so that their order is known."""
+    """Uploads and sends, to recipients of its own so that their order is known; some by a link to what lies on the `shelf`."""
 
     recipients: tuple[str, ...] = ()
+    shelf: Shelf
 
     def job(self) -> None:
         to, what = self.dice.choice(self.recipients), self.dice.random()
-        if what < 0.15:
-            self._send(to, None)
+        if what < 0.3:
+            self._send(to, None if what < 0.15 else self._link())
             return
         known = self.ledger.usable()
-        upload = self.dice.choice(known) if known and what < 0.55 else self._upload()
+        upload = self.dice.choice(known) if known and what < 0.6 else self._upload()
         if upload is not None and what < 0.9:
             self._send(to, upload)
+
+    def _link(self) -> Link:
+        """One that others send as well, or one that is new, be it to bytes that are known."""
+        known = self.shelf.links
+        if known and self.dice.random() < 0.4:
+            return self.dice.choice(known)
+        return self.shelf.put_again(self.dice) if known and self.dice.random() < 0.4 else self.shelf.put(any_body(self.dice))
 
     def _upload(self) -> Upload | None:
         body = any_body(self.dice)
@@ -113,22 +122,23 @@ class Sender(Client):
         self.ledger.uploaded(upload)
         return upload
 
-    def _send(self, to: str, upload: Upload | None) -> None:
+    def _send(self, to: str, media: Upload | Link | None) -> None:
         mark = self.mark()
-        message = _message(to, upload, mark)
+        message = _message(to, media, mark)
         answer = self.call("POST", "/v1/messages", json=message, headers={"Idempotency-Key": mark})
         if answer.status_code == 201:
-            self.ledger.was_sent(Sent(answer.json()["messages"][0]["id"], to, mark, upload))
-        elif answer.status_code == 404 and upload is not None and upload.id in self.ledger.condemned:
+            self.ledger.was_sent(Sent(answer.json()["messages"][0]["id"], to, mark, media))
+        elif answer.status_code == 404 and isinstance(media, Upload) and media.id in self.ledger.condemned:
             self.ledger.count("sends refused: deleted")
         else:
-            self.ledger.accuse(f"send of {upload} answered {answer.status_code} {answer.text}")
+            self.ledger.accuse(f"send of {media} answered {answer.status_code} {answer.text}")
 
 
-def _message(to: str, upload: Upload | None, mark: str) -> dict[str, Any]:
-    if upload is None:
+def _message(to: str, media: Upload | Link | None, mark: str) -> dict[str, Any]:
+    if media is None:
         return {"to": to, "type": "text", "text": {"body": mark}}
-    return {"to": to, "type": upload.type, upload.type: {"id": upload.id, "caption": mark}}
+    named = {"link": media.url} if isinstance(media, Link) else {"id": media.id}
+    return {"to": to, "type": media.type, media.type: {**named, "caption": mark}}
 
 
 class Deleter(Client):
@@ -187,7 +197,7 @@ class Ager(Client):
     """Phones that lose a file, and two weeks that pass: whoever wants it again has the node upload it once more."""
 
     def job(self) -> None:
-        sent = [one for one in self.ledger.all_sent if one.upload is not None]
+        sent = [one for one in self.ledger.all_sent if one.media is not None]
         for one in self.dice.sample(sent, min(3, len(sent))):
             self._act(one, "forget")
         if self.network("PUT", "/sandbox/clock", json={"advance": "15d"}).status_code == 200:

@@ -16,13 +16,23 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Link:
+    """`url`: where it leads; the others as of an `Upload`."""
+
+    url: str
+    type: str
+    sha256: str
+    raw: bool
+
+
+@dataclass(frozen=True)
 class Sent:
-    """`mark`: text that no other message bears; `upload`: None for a text."""
+    """`mark`: text that no other message bears; `media`: None for a text."""
 
     id: str
     to: str
     mark: str
-    upload: Upload | None
+    media: Upload | Link | None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from ..running import eventually
 from . import truth, verdicts
 from .chaos import Chaos
 from .clients import Ager, Client, Deleter, Sender, Writer
-from .ledger import Ledger
+from .keeper import Keeper
+from .ledger import Ledger, Link
+from .links import Shelf
 from .receiver import Receiver
 from .verdicts import Evidence, Json
 from .world import World, world
@@ -46,7 +48,7 @@ class Done:
 
 def run(kind: str, folder: Path, seconds: float, seed: int) -> Done:
     """A whole one, in a world of its own."""
-    ledger, receiver = Ledger(), Receiver(seed)
+    ledger, receiver, shelf = Ledger(), Receiver(seed), Shelf(seed)
     try:
         with ExitStack() as stack:
             made = stack.enter_context(world(kind, folder, engines.binaries()))
@@ -55,7 +57,7 @@ def run(kind: str, folder: Path, seconds: float, seed: int) -> Done:
             answer = ask.call("PATCH", "/v1/settings/application", json={**SOON, "webhooks": webhooks})
             assert answer.status_code == 200, answer.text
             chaos = Chaos(made, seed)
-            with working(made, ledger, seed):
+            with working(_clients(made, ledger, shelf, seed)):
                 chaos.start()
                 try:
                     time.sleep(seconds)  # the length of the run is what is asked for
@@ -69,12 +71,12 @@ def run(kind: str, folder: Path, seconds: float, seed: int) -> Done:
             return Done(counts(evidence, chaos), {**wrong, **verdicts.all_of(after, verdicts.AFTER_GC)}, chaos.story)
     finally:
         receiver.close()
+        shelf.close()
 
 
 @contextmanager
-def working(made: World, ledger: Ledger, seed: int) -> Iterator[None]:
+def working(clients: list[Client]) -> Iterator[None]:
     """Clients at work; at the end each finishes what it has begun."""
-    clients = _clients(made, ledger, seed)
     for client in clients:
         client.start()
     try:
@@ -86,15 +88,16 @@ def working(made: World, ledger: Ledger, seed: int) -> Iterator[None]:
         client.join()
 
 
-def _clients(made: World, ledger: Ledger, seed: int) -> list[Client]:
+def _clients(made: World, ledger: Ledger, shelf: Shelf, seed: int) -> list[Client]:
     found: list[Client] = []
     for n in range(SENDERS):
         sender = Sender(made, ledger, f"sender{n}", seed + n, 0.15)
-        sender.recipients = RECIPIENTS[n::SENDERS]
+        sender.recipients, sender.shelf = RECIPIENTS[n::SENDERS], shelf
         found.append(sender)
     writer = Writer(made, ledger, "writer", seed + 10, 0.4)
     writer.senders = RECIPIENTS[::2]
-    return [*found, writer, Deleter(made, ledger, "deleter", seed + 11, 0.3), Ager(made, ledger, "ager", seed + 12, 5.0)]
+    keeper = Keeper(made, ledger, "keeper", seed + 13, 0.5)
+    return [*found, writer, keeper, Deleter(made, ledger, "deleter", seed + 11, 0.3), Ager(made, ledger, "ager", seed + 12, 5.0)]
 
 
 def quiet(made: World, ask: Client, receiver: Receiver) -> dict[str, list[Json]]:
@@ -144,6 +147,8 @@ def counts(evidence: Evidence, chaos: Chaos) -> Counter[str]:
     work = {
         "uploads": len(ledger.uploads),
         "sends": len(ledger.all_sent),
+        "sends by link": sum(isinstance(one.media, Link) for one in ledger.all_sent),
+        "gone by gc": len(evidence.truth.collected),
         "inbound": len(ledger.all_inbound),
         "deletes": len(ledger.deleted),
         "sends failed": len(evidence.truth.faults),

@@ -25,8 +25,20 @@ class Callback:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """A media that gc took. `unused_for`: seconds of network time."""
+
+    id: str
+    direction: str
+    unused_for: float
+
+
+@dataclass(frozen=True)
 class Truth:
-    """`statuses`, `faults`: by message; `callbacks`: in the order in which they were put down; `live`: media; `renditions`: files."""
+    """`statuses`, `faults`: by message; `callbacks`: in the order in which they were put down; `live`: media; `renditions`: files.
+
+    `bereft`: messages whose media gc took.
+    """
 
     states: dict[str, str]
     statuses: dict[str, set[str]]
@@ -35,6 +47,8 @@ class Truth:
     live: dict[str, str]
     not_live: set[str]
     renditions: set[str]
+    collected: list[Collected]
+    bereft: set[str]
 
 
 def look(place: Place) -> Truth:
@@ -59,6 +73,9 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+BY_GC = "substr(gone_by, 1, 6) = 'gc of '"
+
+
 def _truth(tx: Tx) -> Truth:
     states: dict[str, str] = dict(tx.all("SELECT id, state FROM message WHERE direction = 'out'"))
     statuses: defaultdict[str, set[str]] = defaultdict(set)
@@ -76,6 +93,8 @@ def _truth(tx: Tx) -> Truth:
         live={id_: sha256 for id_, state, sha256 in media if state == "live"},
         not_live={id_ for id_, state, _ in media if state != "live"},
         renditions={row[0] for row in tx.all("SELECT file FROM rendition WHERE file IS NOT NULL")},
+        collected=[Collected(*row) for row in tx.all(f"SELECT id, direction, gone_net - last_used_net FROM media WHERE {BY_GC}")],
+        bereft={row[0] for row in tx.all(f"SELECT message.id FROM message JOIN media ON media.id = media_id WHERE {BY_GC}")},
     )
 
 

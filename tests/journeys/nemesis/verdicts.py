@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .clients import Client
-from .ledger import Ledger
+from .ledger import Ledger, Link
 from .receiver import Told
 from .truth import Truth, files
-from .world import World
+from .world import UNUSED_FOR, World
 
 Json = dict[str, Any]
 
@@ -82,13 +82,21 @@ def media_came_whole(evidence: Evidence) -> Iterator[str]:
     sent = {one.id: one for one in ledger.all_sent}
     for number in ledger.sent:
         for message in _got(evidence, number):
-            upload, media = sent[message["id"]].upload if message["id"] in sent else None, message["media"]
-            if upload is None or media is None:
+            given, media = sent[message["id"]].media if message["id"] in sent else None, message["media"]
+            if given is None or media is None:
                 continue
-            if media["state"] != "downloaded" and not (media["state"] == "unavailable" and upload.id in ledger.deleted):
-                yield f"{number} {message['id']} {upload}: {media}"
-            if upload.raw and media["sha256"] != upload.sha256:
-                yield f"{number} {message['id']} {upload}: other bytes {media}"
+            gone = message["id"] in evidence.truth.bereft if isinstance(given, Link) else given.id in ledger.deleted
+            if media["state"] != "downloaded" and not (media["state"] == "unavailable" and gone):
+                yield f"{number} {message['id']} {given}: {media}"
+            if given.raw and media["sha256"] != given.sha256:
+                yield f"{number} {message['id']} {given}: other bytes {media}"
+
+
+def gc_kept_to_its_rule(evidence: Evidence) -> Iterator[str]:
+    """It took what had come by a link and was unused for long."""
+    for one in evidence.truth.collected:
+        if one.direction != "link" or one.unused_for < UNUSED_FOR:
+            yield f"{one} was taken"
 
 
 def callbacks_arrived(evidence: Evidence) -> Iterator[str]:
@@ -201,6 +209,7 @@ VERDICTS: list[Verdict] = [
     failures_have_a_reason,
     recipients_got_them_in_order,
     media_came_whole,
+    gc_kept_to_its_rule,
     callbacks_arrived,
     callbacks_came_in_order,
     statuses_are_told_in_order,

@@ -25,6 +25,8 @@ from ..small import Mount, Small, bound, mounted
 SIZE = 160 << 20
 """Of the volume, in bytes."""
 LEASE = "2"
+UNUSED_FOR = 30 * 86400.0
+"""Seconds of network time after which gc takes what came by a link. It takes nothing else: what clients hold the node to stays."""
 UNREACHABLE = 8
 """The exit code of a start that finds no database: docs/reference/commands.md."""
 
@@ -128,6 +130,14 @@ class World:
         for url in urls or self.urls:
             eventually(lambda url=url: _answers(f"{url}/_satchel/readyz"), timeout, lambda: f"not ready: {self.tail()}")  # type: ignore[misc]
 
+    def command(self, part: str, words: list[str], within: float) -> subprocess.CompletedProcess[str] | None:
+        """One of an operator's, on the host of a part; None where it took longer and was killed."""
+        line = [sys.executable, "-m", "satchel", *words, "--data-dir", str(self._host(part).place.data_dir)]
+        try:
+            return subprocess.run(line, env=self.environ(part), capture_output=True, text=True, timeout=within)
+        except subprocess.TimeoutExpired:
+            return None
+
     def clean(self) -> None:
         """What an operator would do afterwards: `fsck --repair`, beside the running node."""
         command = [sys.executable, "-m", "tests.journeys.nemesis.cleaning", str(self.place.data_dir)]
@@ -159,6 +169,9 @@ class World:
             "SATCHEL_SANDBOX_SECRET": SECRET,
             "SATCHEL_ADMIN_PASSWORD": PASSWORD,
             "SATCHEL_COREAPP__LEASE_TTL": LEASE,
+            "SATCHEL_EGRESS__ALLOW": "127.0.0.0/8",
+            "SATCHEL_RETENTION__DIRECTIONS": "link",
+            "SATCHEL_RETENTION__UNUSED_FOR": f"{UNUSED_FOR:.0f}s",
         }
 
     def _host(self, part: str) -> Host:
