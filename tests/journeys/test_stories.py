@@ -184,7 +184,7 @@ def test_story_5_a_developer_with_a_failing_webhook_sees_why_mends_it_and_replay
     shown = terminal(node, "webhook", "show", waiting["id"])
     assert f'"id":"{message}"' in shown.replace(" ", "")
     assert "attempt 1" in shown
-    assert "  500  " in shown
+    assert "answered 500  " in shown
     assert "KeyError: 'messages'" in shown
     hook.answers = []  # they have mended it
     assert "1 told again" in terminal(node, "webhook", "replay", waiting["id"])

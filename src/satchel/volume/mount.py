@@ -68,9 +68,10 @@ class Mount:
         bytes_, inodes = room.kept(space, urgent)
         if size > space.free - bytes_ or (space.inodes and space.inodes_free < inodes):
             self._roomy_until = 0.0
+            wanted = f"{shown_size(size)} do not fit" if size > 1 else "nothing more fits"
             raise Fault(
                 VOLUME_FULL,
-                f"The media volume is {room.told(space)}: {shown_size(size) if size > 1 else 'what is to be written'} does not fit, since "
+                f"The media volume is {room.told(space)}: {wanted}, since "
                 f"{shown_size(bytes_)} are kept in reserve. To go on, {room.REMEDY} (satchel volume df shows what fills it).",
             )
         self._roomy_until = time.monotonic() + LOOK_AGAIN if space.free - bytes_ > PLENTY else 0.0
