@@ -4,11 +4,11 @@ import hashlib
 import random
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from .bodies import Body
 from .ledger import Link
+from .serving import serving
 
 
 class Shelf:
@@ -19,23 +19,7 @@ class Shelf:
         self.links: list[Link] = []
         self._bodies: list[Body] = []
         self._dice, self._lock = random.Random(seed), threading.Lock()
-        shelf = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                shelf.serve(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A caller that was killed in the middle of its call, or found no room for the rest."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = serving("GET", self.serve)
 
     def put(self, body: Body) -> Link:
         """Under an address of its own."""
@@ -55,6 +39,7 @@ class Shelf:
             mood = self._dice.choices(["200", "503", "hangs up at once", "hangs up in the middle"], weights=[85, 7, 3, 5])[0]
             self.counts[mood] += 1
         if mood == "hangs up at once":
+            handler.close_connection = True
             return
         body = self._bodies[int(handler.path.strip("/").partition("?")[0])]
         handler.send_response(503 if mood == "503" else 200)
@@ -63,6 +48,7 @@ class Shelf:
         handler.end_headers()
         if mood != "503":
             handler.wfile.write(body.data if mood == "200" else body.data[: len(body.data) // 2])
+        handler.close_connection = True
 
     def close(self) -> None:
         self._server.shutdown()

@@ -5,8 +5,10 @@ import random
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from .serving import serving
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,8 @@ class Receiver:
         self.told: list[Told] = []
         self.counts: Counter[str] = Counter()
         self._dice, self._lock = random.Random(seed), threading.Lock()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                receiver.take(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A caller that was killed in the middle of its call."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = serving("POST", self.take)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:
